@@ -1,0 +1,1 @@
+"""The referee for convolution: the public API on one page."""
