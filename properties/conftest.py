@@ -1,0 +1,170 @@
+"""Options, subjects and reporting of the property suite; both `refconv check` and `pytest properties/` come here."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from refconv import options, verdict
+from refconv.adapters import ADAPTERS
+from refconv.law import Judged
+from refconv.report import terminal
+from refconv.spec import KINDS
+from refconv.subject import TargetError
+
+SUBJECTS = pytest.StashKey[list]()
+EFFORT = pytest.StashKey[object]()
+SESSION = pytest.StashKey[object]()
+RECORD = pytest.StashKey[object]()
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("refconv", "the implementation under judgement")
+    group.addoption("--impl", action="append", default=[], metavar="TARGET", help="pkg.mod:function, file.py or a name")
+    group.addoption("--check", action="store_true", help="print progress and verdict only")
+    for flags, keywords in options.OPTIONS:
+        group.addoption(*flags, **keywords)
+
+
+def pytest_configure(config):
+    targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
+    try:
+        config.stash[EFFORT] = options.effort(config.getoption)
+        config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
+    except TargetError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.pluginmanager.register(_Session(config), "refconv-session")
+
+
+def pytest_generate_tests(metafunc):
+    """A law's parameter names the kind of operation it judges; `operation` stands for every kind."""
+    law = getattr(metafunc.function, "kind", None)
+    if law is None:
+        return
+    kinds = set(KINDS) if law == "operation" else {law}
+    effort = metafunc.config.stash[EFFORT]
+    judged = [
+        Judged(subject, op, effort)
+        for subject, operations in metafunc.config.stash[SUBJECTS]
+        for op in operations
+        if op.kind in kinds and _has_dtype(subject, op)
+    ]
+    metafunc.parametrize(law, judged, ids=[f"{j.subject.name}-{j.operation.name}" for j in judged])
+
+
+def _has_dtype(subject, op):
+    return op.rank == 0 or any(not d.startswith("complex") for d in subject.scope.dtypes)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a law; its record stays with the item."""
+    law = pyfuncitem.obj
+    if not hasattr(law, "run"):
+        return None
+    record = law.run(pyfuncitem.funcargs[law.kind])
+    pyfuncitem.stash[RECORD] = record
+    if record.status == "violated":
+        raise record.violation.with_traceback(None)
+    return True
+
+
+class _Session:
+    """Collects the records of a run, shows progress, and ends in the verdict's exit code."""
+
+    def __init__(self, config):
+        self.config, self.records, self.started = config, [], time.perf_counter()
+        self.console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150)
+        self.progress = None
+
+    @property
+    def verdicts(self):
+        if not hasattr(self, "_verdicts"):
+            about = {
+                "seconds": time.perf_counter() - self.started,
+                "seed": int(self.config.getoption("seed")),
+                "profile": self.config.getoption("profile"),
+            }
+            subjects = [subject for subject, _ in self.config.stash[SUBJECTS]]
+            self._verdicts = verdict.judge(subjects, self.records, **about)
+        return self._verdicts
+
+    def pytest_collection_finish(self, session):
+        if self.config.getoption("check"):
+            self.progress = _Progress(self.console, len(session.items))
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        yield
+        if call.when == "call" and (record := item.stash.get(RECORD, None)) is not None:
+            self.records.append(record)
+            if self.progress:
+                self.progress.step(record)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session, exitstatus):
+        if self.progress:
+            self.progress.close()
+        if exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+            return
+        worst = {v.status for v in self.verdicts}
+        for status in ("wrong", "not verified", "correct"):
+            if status in worst:
+                session.exitstatus = verdict.EXIT_CODES[status]
+                break
+        if path := self.config.getoption("json"):
+            _write(Path(path), json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
+        if self.config.getoption("check"):
+            self.show()
+
+    def pytest_terminal_summary(self):
+        if not self.config.getoption("check"):
+            self.show()
+
+    def show(self):
+        for one in self.verdicts:
+            self.console.print()
+            terminal.show(one, self.console)
+        self.console.print(f"\n{len(self.records)} laws judged in {time.perf_counter() - self.started:.1f} s")
+
+
+class _Progress:
+    """A bar on a terminal; elsewhere a line every few seconds."""
+
+    def __init__(self, console, total):
+        self.console, self.total, self.done, self.wrong, self.last = console, total, 0, 0, time.perf_counter()
+        self.bar = None
+        if console.is_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self.bar = Progress(*columns, console=console, transient=True)
+            self.task = self.bar.add_task("judging", total=total)
+            self.bar.start()
+
+    def step(self, record):
+        self.done += 1
+        self.wrong += record.status == "violated"
+        said = f"{record.operation}: {record.law.replace('_', ' ')}"[:60]
+        if self.bar:
+            self.bar.update(self.task, advance=1, description=f"{said}{f', {self.wrong} broken' * bool(self.wrong)}")
+        elif time.perf_counter() - self.last > 5:
+            self.last = time.perf_counter()
+            print(f"{self.done}/{self.total} laws judged, {self.wrong} broken; {said}", file=sys.stderr, flush=True)
+
+    def close(self):
+        if self.bar:
+            self.bar.stop()
+
+
+def _write(path, text):
+    """To a temporary file beside it, then renamed: nothing half-written is left."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    Path(name).replace(path)

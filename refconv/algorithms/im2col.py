@@ -1,0 +1,242 @@
+"""Convolution as one matrix product with the patches of the input (im2col); the gradient folds them back (col2im).
+
+The patches of a whole input are `prod(kernel_size)` times as large as the input, so they are made block by block
+into one scratch buffer that stays in the cache. The border is materialised: an infinite weight over a padded tap
+gives NaN.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refconv.spec import ConvSpec, Sizes
+
+__all__ = ["conv", "fold", "input_grad", "patches", "weight_grad"]
+
+Array = NDArray[Any]
+Box = tuple[slice, ...]
+
+BLOCK_BYTES = 2**22  # of patches at a time: about a core's share of the last-level cache
+MERGED_POSITIONS = 1024  # images with fewer outputs share one product
+
+
+def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
+    """Index the last axes, keep those before."""
+    return (..., *places)
+
+
+def _padded(x: Array, spec: ConvSpec) -> Array:
+    """x with its border of zeros; x itself where there is none."""
+    if not any(map(any, spec.padding)):
+        return x
+    lead = x.shape[: x.ndim - spec.rank]
+    sizes = zip(x.shape[-spec.rank :], spec.padding, strict=True)
+    padded = np.zeros((*lead, *(n + before + after for n, (before, after) in sizes)), x.dtype)
+    padded[_inner(spec, x.shape[-spec.rank :])] = x
+    return padded
+
+
+def _inner(spec: ConvSpec, input_size: Sizes) -> tuple[Any, ...]:
+    """Where the input lies in its padded form."""
+    return _space(slice(before, before + n) for n, (before, _) in zip(input_size, spec.padding, strict=True))
+
+
+def _windows(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Array:
+    """A view of a padded (N, groups, C, *n) as (groups, C, *kernel_size, N, *output_size)."""
+    x = np.moveaxis(x, 0, 2)
+    lead, space = x.strides[:3], x.strides[3:]
+    return np.lib.stride_tricks.as_strided(
+        x,
+        (*x.shape[:2], *kernel_size, x.shape[2], *output_size),
+        (
+            *lead[:2],
+            *(d * step for d, step in zip(spec.dilation, space, strict=True)),
+            lead[2],
+            *(s * step for s, step in zip(spec.stride, space, strict=True)),
+        ),
+        writeable=False,
+    )
+
+
+def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
+    """Boxes of at most `room` elements that tile `sizes`, each one contiguous in row-major order."""
+    room, steps = max(1, room), []
+    for n in reversed(sizes):
+        steps.append(max(1, min(n, room)))
+        room //= steps[-1]
+    axes = [
+        [slice(start, min(start + step, n)) for start in range(0, n, step)]
+        for n, step in zip(sizes, reversed(steps), strict=True)
+    ]
+    yield from itertools.product(*axes)
+
+
+def _image_blocks(batch: int, output_size: Sizes, bytes_each: int) -> Iterator[Box]:
+    """Boxes over (N, *output_size) whose patches fit the budget; large images are never merged."""
+    room = BLOCK_BYTES // max(1, bytes_each)
+    positions = math.prod(output_size)
+    if positions >= MERGED_POSITIONS:
+        room = min(room, positions)
+    return _blocks((batch, *output_size), room)
+
+
+def _span(box: Box) -> Sizes:
+    return tuple(s.stop - s.start for s in box)
+
+
+def _grouped(x: Array, groups: int) -> Array:
+    """(N, C, *n) -> (N, groups, C/groups, *n)."""
+    return x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+
+
+def _channels_first(x: Array, box: Box) -> Array:
+    """The part of (N, groups, C, *n) in a box over (N, *n), as (groups, C, N, *n)."""
+    return x[(box[0], slice(None), slice(None), *box[1:])].transpose(1, 2, 0, *range(3, x.ndim))
+
+
+class _Scratch:
+    """One buffer for all blocks of a call: fresh pages for each would cost more than the copy."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.buffer = np.empty(0, dtype)
+
+    def __call__(self, shape: Sizes) -> Array:
+        size = math.prod(shape)
+        if size > self.buffer.size:
+            self.buffer = np.empty(size, self.buffer.dtype)
+        return self.buffer[:size].reshape(shape)
+
+
+class _Columns:
+    """Copies windows, box by box, into one scratch buffer; each is a (groups, C prod(k), positions) matrix."""
+
+    def __init__(self, x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> None:
+        self.windows = _windows(_padded(_grouped(x, spec.groups), spec), kernel_size, output_size, spec)
+        self.rows = self.windows.shape[: 2 + spec.rank]  # (groups, C/groups, *k)
+        self.scratch = _Scratch(x.dtype)
+        self.bytes_each = math.prod(self.rows) * x.itemsize
+
+    def __call__(self, box: Box) -> Array:
+        shape = (*self.rows, *_span(box))
+        columns = self.scratch(shape)
+        np.copyto(columns, self.windows[_space(box)])
+        return columns.reshape(shape[0], math.prod(shape[1 : len(self.rows)]), math.prod(_span(box)))
+
+
+def patches(x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
+    """im2col: every window of x as a column, so that a convolution is W X with the kernels as the rows of W.
+
+    x (N, C, *input_size) -> (N, C prod(kernel_size), prod(output_size)). Rows are ordered channel, then tap.
+
+    >>> patches(np.arange(9).reshape(1, 1, 3, 3), (2, 2), ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)))[0]
+    array([[0, 1, 3, 4],
+           [1, 2, 4, 5],
+           [3, 4, 6, 7],
+           [4, 5, 7, 8]])
+    """
+    output_size = spec.output_size(x.shape[2:], kernel_size)
+    windows = _windows(_padded(x[:, None], spec), kernel_size, output_size, spec)[0]  # (C, *k, N, *p)
+    columns = np.moveaxis(windows, 1 + spec.rank, 0)
+    shape = (x.shape[0], x.shape[1] * math.prod(kernel_size), math.prod(output_size))
+    return np.ascontiguousarray(columns).reshape(shape)
+
+
+def fold(columns: Array, kernel_size: Sizes, spec: ConvSpec, input_size: Sizes, output_size: Sizes = ()) -> Array:
+    """col2im, the adjoint of `patches`: each entry is added to the place of the input that it was read from.
+
+    columns (N, C prod(kernel_size), prod(output_size)) -> (N, C, *input_size).
+
+    >>> spec = ConvSpec((1,), ((0, 0),), (1,))
+    >>> fold(patches(np.array([[[1, 2, 3]]]), (2,), spec), (2,), spec, (3,))
+    array([[[1, 4, 3]]])
+    """
+    output_size = output_size or spec.output_size(input_size, kernel_size)
+    channels = columns.shape[1] // math.prod(kernel_size)
+    taps_first = columns.reshape(columns.shape[0], channels, *kernel_size, *output_size)
+    image = np.zeros((columns.shape[0], channels, *_padded_size(spec, input_size)), columns.dtype)
+    whole = tuple(slice(0, p) for p in output_size)
+    _scatter(image, np.moveaxis(taps_first, (0, 1), (spec.rank, spec.rank + 1)), whole, spec)
+    return np.ascontiguousarray(image[_inner(spec, input_size)])
+
+
+def _padded_size(spec: ConvSpec, input_size: Sizes) -> Sizes:
+    return tuple(n + before + after for n, (before, after) in zip(input_size, spec.padding, strict=True))
+
+
+def _scatter(image: Array, columns: Array, box: Box, spec: ConvSpec) -> None:
+    """Add columns (*kernel_size, ..., *box) to the places of image (..., *padded_size) that they were read from."""
+    for tap in itertools.product(*map(range, columns.shape[: spec.rank])):
+        places = tuple(
+            slice(t * d + b.start * s, t * d + (b.stop - 1) * s + 1, s)
+            for t, d, b, s in zip(tap, spec.dilation, box, spec.stride, strict=True)
+        )
+        image[_space(places)] += columns[tap]
+
+
+def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
+    """Y = W X, with X the patches: x (N, C, *input_size), w (O, C/groups, *kernel_size) -> (N, O, *output_size).
+
+    >>> conv(np.arange(4.0).reshape(1, 1, 4), np.ones((1, 1, 2)), ConvSpec((1,), ((0, 0),), (1,)))
+    array([[[1., 3., 5.]]])
+    """
+    kernel_size, groups = w.shape[2:], spec.groups
+    output_size = spec.output_size(x.shape[2:], kernel_size)
+    kernels = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))
+    y = np.empty((x.shape[0], groups, kernels.shape[1], *output_size), x.dtype)
+    if _is_pointwise(kernel_size, spec):  # the input is its own matrix of patches
+        flat = math.prod(output_size)
+        xs = _grouped(x, groups)
+        np.matmul(kernels, xs.reshape(*xs.shape[:3], flat), out=y.reshape(*y.shape[:3], flat))
+        return y.reshape(x.shape[0], w.shape[0], *output_size)
+    columns = _Columns(x, kernel_size, output_size, spec)
+    for box in _image_blocks(x.shape[0], output_size, columns.bytes_each):
+        _multiply(kernels, columns(box), y, box)
+    return y.reshape(x.shape[0], w.shape[0], *output_size)
+
+
+def _is_pointwise(kernel_size: Sizes, spec: ConvSpec) -> bool:
+    return all(k == 1 for k in kernel_size) and all(s == 1 for s in spec.stride) and not any(map(any, spec.padding))
+
+
+def _multiply(kernels: Array, columns: Array, y: Array, box: Box) -> None:
+    """Write kernels @ columns to a box of y (N, groups, O, *output_size); straight there if it is one image's."""
+    if box[0].stop - box[0].start > 1:
+        _channels_first(y, box)[...] = np.matmul(kernels, columns).reshape(*y.shape[1:3], *_span(box))
+        return
+    image = y[box[0].start].reshape(*y.shape[1:3], math.prod(y.shape[3:]))
+    start = int(np.ravel_multi_index(tuple(b.start for b in box[1:]), y.shape[3:]))
+    np.matmul(kernels, columns, out=image[..., start : start + columns.shape[-1]])
+
+
+def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
+    """col2im of W^T dY: grad_output (N, O, *output_size), w (O, C/groups, *kernel_size) -> (N, C, *input_size)."""
+    kernel_size, groups, batch = w.shape[2:], spec.groups, grad_output.shape[0]
+    rows = (groups, w.shape[1], *kernel_size)
+    transposed = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
+    gs = _grouped(grad_output, groups)
+    grad = np.zeros((groups, w.shape[1], batch, *_padded_size(spec, input_size)), gs.dtype)
+    scratch = _Scratch(gs.dtype)
+    for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize):
+        g = _channels_first(gs, box).reshape(groups, gs.shape[2], math.prod(_span(box)))
+        columns = scratch((groups, math.prod(rows[1:]), g.shape[2]))
+        columns = np.matmul(transposed, g, out=columns).reshape(*rows, *_span(box))
+        _scatter(grad[:, :, box[0]], np.moveaxis(columns, (0, 1), (spec.rank, spec.rank + 1)), box[1:], spec)
+    inner = np.moveaxis(grad[_inner(spec, input_size)], 2, 0)
+    return np.ascontiguousarray(inner).reshape(batch, groups * w.shape[1], *input_size)
+
+
+def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes) -> Array:
+    """dW = dY X^T: grad_output (N, O, *output_size), x (N, C, *input_size) -> (O, C/groups, *kernel_size)."""
+    gs = _grouped(grad_output, spec.groups)
+    columns = _Columns(x, kernel_size, gs.shape[3:], spec)
+    grad = np.zeros((spec.groups, gs.shape[2], math.prod(columns.rows[1:])), x.dtype)
+    for box in _image_blocks(x.shape[0], gs.shape[3:], columns.bytes_each):
+        g = _channels_first(gs, box).reshape(*grad.shape[:2], math.prod(_span(box)))
+        grad += np.matmul(g, columns(box).swapaxes(1, 2))
+    return grad.reshape(grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)

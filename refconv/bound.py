@@ -1,0 +1,325 @@
+"""The largest error a correct kernel of a claimed class can make, element by element.
+
+The only place where a number of roundings is argued about. Notation: u unit roundoff, S the sum of the
+absolute values of the products, n the number of non-zero products, N the number of non-zero summands.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import product
+from math import ceil, log2, prod, sqrt
+from typing import Any
+
+import numpy as np
+
+from refconv import exact
+from refconv.algorithms.winograd import transform_matrices
+from refconv.dtypes import FORMATS, Float64Array, Format, format_of
+from refconv.exact import Form
+from refconv.spec import Case, Sizes
+
+__all__ = ["CLAIMS", "Claims", "accumulator", "allowed", "parse_winograd"]
+
+# What each claim may say; `algorithm` also takes winograd(m,r).
+CLAIMS: dict[str, tuple[str, ...]] = {
+    "accumulate": ("float64", "float32", "float16", "bfloat16", "tensor-core"),
+    "algorithm": ("direct", "winograd(m,r)", "fft"),
+    "input_rounding": ("none", "tf32", "bf16"),
+    "epilogue": ("fused", "separate"),
+    "nan_max": ("propagate", "drop"),
+    "ties": ("first", "any"),
+    "ceil_rule": ("standard", "extra"),
+    "subnormals": ("either", "ieee", "ftz"),
+}
+
+# Tensor-core accumulation: aligned to f = 23 fraction bits, truncated, then truncated to 24 bits:
+# 2 * 2^-f + 2^-23 per non-zero product [Fasi, Higham, Mikaitis, Pranesh 2021; the model, not a vendor's promise].
+TENSOR_CORE_U = 3 * 2.0**-23
+# Rounding toward zero keeps 11 bits of TF32 and 8 of bfloat16: at most 2 u relative.
+INPUT_EPSILON = {"none": 0.0, "tf32": 2.0**-10, "bf16": 2.0**-7}
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a subject says of itself; the defaults are what is expected of one that says nothing.
+
+    `accumulate` is empty for "at least the operands' dtype, float32 for narrower ones".
+    """
+
+    accumulate: str = ""
+    algorithm: str = "direct"
+    input_rounding: str = "none"
+    epilogue: str = "fused"
+    nan_max: str = "propagate"
+    ties: str = "first"
+    ceil_rule: str = "standard"
+    subnormals: str = "either"
+    deterministic: bool = False
+    batch_invariant: bool = False
+
+    def __post_init__(self) -> None:
+        for name, choices in CLAIMS.items():
+            value = getattr(self, name)
+            if name == "algorithm" and value.startswith("winograd"):
+                parse_winograd(value)
+            elif value not in choices and not (name == "accumulate" and value == ""):
+                raise ValueError(f"claim `{name}` is {value!r}, but must be one of {', '.join(choices)}")
+
+
+def parse_winograd(claim: str) -> tuple[Sizes, Sizes]:
+    """The outputs m and taps r of a Winograd claim, one pair for all axes or one for each.
+
+    >>> parse_winograd("winograd(4,3)"), parse_winograd("winograd(4x2,3x5)")
+    (((4,), (3,)), ((4, 2), (3, 5)))
+    """
+    match = re.fullmatch(r"winograd\((\d+(?:x\d+)*),\s*(\d+(?:x\d+)*)\)", claim)
+    if match is None:
+        raise ValueError(f"claim `algorithm` is {claim!r}, but a Winograd class is written winograd(m,r)")
+    m, r = (tuple(map(int, part.split("x"))) for part in match.groups())
+    if len(m) != len(r) or min(m + r) < 1:
+        raise ValueError(f"claim `algorithm` is {claim!r}, but m and r must be positive, with one of each per axis")
+    return m, r
+
+
+def accumulator(dtype: str, claims: Claims) -> Format:
+    """The format sums are carried in.
+
+    >>> accumulator("bfloat16", Claims()).name
+    'float32'
+    """
+    if claims.accumulate in FORMATS:
+        return FORMATS[claims.accumulate]
+    if claims.accumulate == "tensor-core":
+        return FORMATS["float32"]
+    own = format_of(dtype)
+    return own if own.precision > 24 else FORMATS["float32"]
+
+
+def allowed(case: Case, claims: Claims, forms: dict[str, Form] | None = None) -> dict[str, Float64Array]:
+    """The largest error of each result's sum, before the one rounding to a narrower output dtype.
+
+    Infinity where some order of summation could overflow: any value is accepted there.
+    """
+    if case.operation.kind == "max_pool":
+        return {"output": np.zeros(case.shapes["output"])}
+    return {name: _allowed(case, claims, name, form) for name, form in (forms or exact.forms(case)).items()}
+
+
+def _allowed(case: Case, claims: Claims, name: str, form: Form) -> Float64Array:
+    acc = accumulator(case.dtype, claims)
+    direct = _Direct(case, claims, form, acc)
+    bound = direct.bound()
+    if claims.algorithm == "fft" and form.norms is not None:
+        bound = np.maximum(bound, _fft(case, form, acc.unit_roundoff))
+    elif claims.algorithm.startswith("winograd") and (tiled := _winograd(case, claims, name, form, acc)) is not None:
+        bound = np.maximum(bound, tiled)
+    if claims.epilogue == "separate" and form.addend is not None:
+        out = format_of(case.dtype)
+        bound = bound + out.unit_roundoff * form.magnitude * (1 + direct.growth) + out.smallest_subnormal / 2
+    bound = np.where(direct.cap > acc.max, np.inf, bound)
+    return np.asarray(bound / np.asarray(form.divisor, dtype=np.float64))
+
+
+class _Direct:
+    """Direct summation in any order, with or without FMA.
+
+    B1 = pert + r u S + (N - 1) u ufp(cap) + e u cap: the errors of all nodes of the summation tree add up
+    without amplification [Rump 2012; Jeannerod, Rump 2013].  B2 = ((1 + u)^q - 1) S: each leaf passes at most
+    q roundings [Higham 2002, Lemma 3.1]. The bound is the smaller one; nothing at all where every partial sum
+    in every order is representable.
+    """
+
+    def __init__(self, case: Case, claims: Claims, form: Form, acc: Format) -> None:
+        self.form, self.acc, self.claims = form, acc, claims
+        tensor_core = claims.accumulate == "tensor-core"
+        self.u = TENSOR_CORE_U if tensor_core else acc.unit_roundoff
+        addend = 0.0 if form.addend is None else np.abs(form.addend)
+        self.summands = form.terms + (addend != 0)
+        self.size = form.magnitude + addend
+        self.additions = form.terms if tensor_core else np.maximum(self.summands - 1, 0)
+        exact_products = form.term_roundings == 1 and 2 * form.precision <= acc.precision
+        self.term_roundings = 0 if exact_products else form.term_roundings
+        e = INPUT_EPSILON[claims.input_rounding]
+        sides = 2 if form.term_roundings == 1 else 1
+        self.input_growth = (1 + e) ** sides - 1
+        self.perturbation = self.input_growth * form.magnitude
+        roundings = self.term_roundings + self.additions + form.final_roundings
+        self.growth = np.expm1(roundings * np.log1p(self.u))
+        self.cap = (self.size + self.perturbation) * (1 + self.growth)
+
+    def bound(self) -> Float64Array:
+        u, form = self.u, self.form
+        per_term = np.expm1(self.term_roundings * np.log1p(u))
+        with np.errstate(over="ignore", invalid="ignore"):
+            nodes = self.additions * u * _ufp(self.cap) + form.final_roundings * u * self.cap
+            first = self.perturbation + per_term * (form.magnitude + self.perturbation) + nodes
+            second = (self.input_growth + self.growth + self.input_growth * self.growth) * self.size
+        # S and n are themselves computed in float64: relative error far below 1e-10
+        bound = np.minimum(first, second) * (1 + 1e-10) + self._underflow()
+        return np.asarray(np.where(self._representable() | (self.size == 0), 0.0, bound))
+
+    def _underflow(self) -> Float64Array:
+        """Gradual: half the smallest subnormal for each product [Higham 2002, eq. 2.8]; flushed: the smallest normal
+        for each operation, and what flushed operands would have contributed."""
+        form, acc = self.form, self.acc
+        if self.claims.subnormals == "ieee" or acc.emin > -126:
+            return np.asarray(self.summands * acc.smallest_subnormal / 2)
+        tiny = acc.smallest_normal
+        lost = (self.summands + self.additions + form.final_roundings) * tiny
+        a, b = np.abs(form.a), np.abs(form.b)
+        for small, other in ((np.where(a < tiny, a, 0), b), (a, np.where(b < tiny, b, 0))):
+            if small.any() and other.any():
+                lost = lost + form.operator(small, other)
+        return np.asarray(lost)
+
+    def _representable(self) -> Any:
+        """Every product and partial sum is a multiple of one unit and below 2^p of it, in every order."""
+        if self.claims.input_rounding != "none" or not _power_of_two(self.form.divisor):
+            return False
+        unit = exact.lowest_bit(self.form.a) * exact.lowest_bit(self.form.b)
+        if self.form.addend is not None:
+            unit = min(unit, exact.lowest_bit(self.form.addend))
+        least = self.acc.smallest_subnormal if self.claims.subnormals == "ieee" else self.acc.smallest_normal
+        if unit / np.max(self.form.divisor, initial=1) < least:
+            return False
+        return self.size < 2.0**self.acc.precision * unit
+
+
+def _ufp(values: Float64Array) -> Float64Array:
+    """Unit in the first place: the largest power of two not above |value|."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.where(values == 0, 0.0, np.ldexp(1.0, exponent - 1)) + 0 * mantissa)
+
+
+def _power_of_two(values: Any) -> bool:
+    return bool(np.all(np.frexp(np.asarray(values, dtype=np.float64))[0] == 0.5))
+
+
+# --------------------------------------------------------------------------------------- transform classes
+
+
+def _fft(case: Case, form: Form, u: float) -> Float64Array:
+    """Norm-wise: [g^(3 L) (1 + sqrt(2) ((1 + u)^(2 C) - 1)) - 1] sum_c |a_c| |b_c| [Percival 2003, Thm 5.1].
+
+    One radix-p stage grows the error by sqrt(p) (p - 1 + sqrt(5) + 2) u (butterfly sums, complex product, twiddle
+    within 2 u); per doubling of the length that is worst, 13.7 u, at p = 11, the largest radix of fast lengths, and
+    3 (L + 2) 5.3 u for Bluestein's algorithm: 16 u covers all. Two levels more for the passes of real transforms;
+    sqrt(2) for each axis where overlapping tiles are added.
+    """
+    assert form.norms is not None
+    axes = _transform_lengths(case)
+    levels = sum(max(1, ceil(log2(n))) for n in axes) + 2
+    growth = np.expm1(3 * levels * np.log1p(16 * u))
+    channels = sqrt(2) * np.expm1(2 * form.channels * np.log1p(u))
+    size = form.norms() * sqrt(2) ** len(axes)
+    addend = 0.0 if form.addend is None else np.abs(form.addend)
+    bound = (growth + channels + growth * channels) * size + 2 * u * (size + addend)
+    return np.asarray(np.broadcast_to(bound, form.magnitude.shape))
+
+
+def _transform_lengths(case: Case) -> list[int]:
+    """Length of the full linear convolution along each axis."""
+    if case.operation.kind in ("convolve", "correlate"):
+        return [a + b for a, b in zip(case.operands["in1"].shape, case.operands["in2"].shape, strict=True)]
+    kernel, spec = case.operands["weight"].shape[2:], case.conv
+    size = case.shapes["output"][2:] if case.operation.kind == "conv_transpose" else case.operands["input"].shape[2:]
+    axes = zip(size, spec.padding, spec.extent(kernel), strict=True)
+    return [n + a + b + e for n, (a, b), e in axes]
+
+
+def _winograd(case: Case, claims: Claims, name: str, form: Form, acc: Format) -> Float64Array | None:
+    """((1 + u)^q - 1) W with W = |A^T| [sum_c (|G| |g_c|) o (|B^T| |d_c|)] on tiles that start at the output's origin;
+    None where the claimed F(m, r) cannot compute the call. q counts the non-zeros of a row of each matrix, one more
+    where its entries are rounded, and the channels [Barabasz, Anderson, Soodhalter, Gregg 2020, componentwise]."""
+    sides = _winograd_operands(case, name, form)
+    if sides is None:
+        return None
+    x, w, groups, before, size = sides
+    rank = len(size)
+    m, r = parse_winograd(claims.algorithm)
+    m, r = (m * rank, r * rank) if len(m) == 1 else (m, r)
+    kernel = w.shape[2:]
+    if len(m) != rank or any(k not in (1, taps) for k, taps in zip(kernel, r, strict=True)):
+        return None
+    matrices = [_absolute(mi, k) for mi, k in zip(m, kernel, strict=True)]
+    size_w = _tile_magnitude(np.abs(x), np.abs(w), groups, before, size, m, matrices)
+    steps = sum(_row_steps(part) for axis in matrices for part in axis)
+    q = steps + form.channels + (form.addend is not None)
+    addend = 0.0 if form.addend is None else np.abs(form.addend)
+    return np.asarray(np.expm1(q * np.log1p(acc.unit_roundoff)) * (size_w + addend))
+
+
+def _winograd_operands(case: Case, name: str, form: Form) -> tuple[Any, Any, int, Sizes, Sizes] | None:
+    """The stride-1 correlation a result is: its input, kernel, groups, leading padding and output size."""
+    if case.operation.kind not in ("conv", "conv_transpose", "conv_backward") or name in ("grad_weight", "grad_bias"):
+        return None
+    spec, kernel = case.conv, case.operands["weight"].shape[2:]
+    if any(v != 1 for v in spec.stride + spec.dilation):
+        return None
+    before = tuple(a for a, _ in spec.padding)
+    shape = form.magnitude.shape[2:]
+    if case.operation.kind == "conv":
+        return form.a, form.b, spec.groups, before, shape
+    w = form.b.reshape(spec.groups, -1, *form.b.shape[1:])  # (groups, O/groups, C/groups, *kernel)
+    w = np.flip(np.swapaxes(w, 1, 2), axis=tuple(range(3, 3 + len(kernel))))
+    w = w.reshape(-1, *w.shape[2:])
+    return form.a, w, spec.groups, tuple(k - 1 - b for k, b in zip(kernel, before, strict=True)), shape
+
+
+Matrices = tuple[Float64Array, Float64Array, Float64Array]
+
+
+def _absolute(m: int, r: int) -> Matrices:
+    """|A^T| (m, t), |G| (t, r), |B^T| (t, t), with t = m + r - 1."""
+    a, g, b = transform_matrices(m, r)
+    parts = [np.abs(np.array([[float(v) for v in row] for row in matrix])) for matrix in (a, g, b)]
+    return parts[0].T, parts[1], parts[2].T
+
+
+def _row_steps(matrix: Float64Array) -> int:
+    """Roundings an entry passes in one product with the matrix; one more where its entries had to be rounded."""
+    mantissa = np.frexp(matrix[matrix != 0])[0]
+    rounded = bool(np.any(np.abs(np.ldexp(mantissa, 8)) % 1))
+    return int((matrix != 0).sum(axis=1).max()) + rounded
+
+
+def _along(matrix: Float64Array, array: Any, axis: int) -> Any:
+    return np.moveaxis(np.tensordot(matrix, array, axes=(1, axis)), 0, axis)
+
+
+def _tile_magnitude(
+    x: Any, w: Any, groups: int, before: Sizes, size: Sizes, m: Sizes, matrices: list[Matrices]
+) -> Float64Array:
+    rank, t = len(size), tuple(len(g) for _, g, _ in matrices)
+    tiles = tuple(-(-o // mi) for o, mi in zip(size, m, strict=True))
+    wide = tuple(n * mi + ti - mi for n, mi, ti in zip(tiles, m, t, strict=True))
+    d = _window(x, before, wide)
+    blocks: Any = np.empty((*x.shape[:2], *t, *tiles))
+    for where in product(*map(range, t)):
+        cut = tuple(slice(i, i + (n - 1) * mi + 1, mi) for i, n, mi in zip(where, tiles, m, strict=True))
+        blocks[(slice(None), slice(None), *where)] = d[(..., *cut)]
+    for axis, (_, g, b) in enumerate(matrices):
+        blocks, w = _along(b, blocks, 2 + axis), _along(g, w, 2 + axis)
+    n, spots = len(x), prod(t)
+    left = w.reshape(groups, -1, w.shape[1], spots)
+    right = blocks.reshape(n, groups, w.shape[1], spots, prod(tiles))
+    total = np.einsum("gocs,ngcsp->ngosp", left, right).reshape(n, -1, *t, *tiles)
+    for axis, (a, _, _) in enumerate(matrices):
+        total = _along(a, total, 2 + axis)
+    order = [axis for i in range(rank) for axis in (2 + rank + i, 2 + i)]  # tile, place within it
+    total = total.transpose(0, 1, *order).reshape(n, -1, *(k * mi for k, mi in zip(tiles, m, strict=True)))
+    return np.asarray(total[(..., *(slice(0, o) for o in size))])
+
+
+def _window(x: Any, before: Sizes, size: Sizes) -> Any:
+    """The part of x, zero outside, that starts `before` cells ahead of it and is `size` long."""
+    out: Any = np.zeros((*x.shape[:2], *size))
+    into, cut = [], []
+    for n, b, s in zip(x.shape[2:], before, size, strict=True):
+        start, stop = max(0, -b), min(n, s - b)
+        into.append(slice(start + b, max(start, stop) + b))
+        cut.append(slice(start, max(start, stop)))
+    out[(..., *into)] = x[(..., *cut)]
+    return out

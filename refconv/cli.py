@@ -1,0 +1,131 @@
+"""The command line: `refconv check` and `refconv list`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from refconv import __version__
+from refconv.adapters import ADAPTERS
+from refconv.options import OPTIONS
+from refconv.spec import OPERATIONS, Operation
+
+__all__ = ["main"]
+
+USAGE_ERROR = 4
+
+CHECK = """\
+Judge implementations of convolution, pooling and their gradients.
+
+TARGET is pkg.mod:function, path/to/file.py:function, either without :function for every operation the module has,
+operation=TARGET where the function's name is not the operation's, or a short name (see `refconv list`).
+A function is called as in torch.nn.functional, for example conv2d(input, weight, bias=None, stride=1, padding=0,
+dilation=1, groups=1), with numpy arrays unless --array says otherwise. It may raise NotImplementedError for what it
+does not support. Its code is run with your rights.
+"""
+EXAMPLES = """\
+examples:
+  refconv check torch                                    PyTorch, every operation it has
+  refconv check mine.py:conv2d                           a function in a file
+  refconv check conv2d=pkg.kernels:my_conv --dtype float32 --fix kernel_size=3
+  refconv check mine.py --algorithm 'winograd(4,3)' --profile standard --json verdict.json
+
+exit code: 0 correct, 1 wrong, 4 usage error, 5 too little verified
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is the verdict's."""
+    parser = _parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return USAGE_ERROR if stop.code else 0
+    if options.command == "list":
+        return _list()
+    if options.command == "check":
+        return _check(options)
+    parser.print_help()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="refconv", description="The referee for convolution.")
+    parser.add_argument("--version", action="version", version=f"refconv {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    check = commands.add_parser(
+        "check",
+        help="judge an implementation",
+        description=CHECK,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("targets", nargs="+", metavar="TARGET", help="what to judge")
+    for flags, keywords in OPTIONS:
+        check.add_argument(*flags, **keywords)
+    commands.add_parser("list", help="show operations and the short names of targets")
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    import pytest
+
+    return int(pytest.main(_pytest_arguments(options)))
+
+
+def _pytest_arguments(options: argparse.Namespace) -> list[str]:
+    folder = properties_folder()
+    out = [str(folder), f"--rootdir={folder}", "-c", str(folder / "pytest.ini"), "-p", "no:terminal", "--check"]
+    out += [f"--impl={target}" for target in options.targets]
+    for (flag, *_), keywords in OPTIONS:
+        value = getattr(options, flag[2:].replace("-", "_"))
+        if keywords.get("action") == "store_true":
+            out += [flag] * bool(value)
+        elif isinstance(value, list):
+            out += [f"{flag}={item}" for item in value]
+        elif value is not None:
+            out.append(f"{flag}={value}")
+    return out
+
+
+def properties_folder() -> Path:
+    """Where the laws are: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "properties", package.parent / "properties"):
+        if (folder / "conftest.py").is_file():
+            return folder
+    raise FileNotFoundError("the folder `properties` is missing from this installation: install refconv again")
+
+
+def _list() -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    names = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("target", "what it is", ""):
+        names.add_column(column)
+    for adapter in ADAPTERS.values():
+        names.add_row(adapter.name, adapter.summary, "" if adapter.installed else "not installed")
+    console.print(names)
+    console.print()
+    calls = Table(box=None, pad_edge=False, header_style="bold")
+    calls.add_column("operation", no_wrap=True)
+    calls.add_column("call")
+    for operation in OPERATIONS.values():
+        calls.add_row(operation.name, _signature(operation))
+    console.print(calls)
+    return 0
+
+
+def _signature(operation: Operation) -> str:
+    operands = [f"{n}=None" if n == "bias" else n for n in operation.operands]
+    arguments = [n if n == "kernel_size" else f"{n}={v!r}" for n, v in operation.arguments.items()]
+    results = "" if len(operation.results) == 1 else f" -> ({', '.join(operation.results)})"
+    return f"({', '.join(operands + arguments)}){results}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""Turns a function into a law: draws its cases, calls the subject, counts, and brings a violation down to size."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, errors, settings
+from hypothesis import strategies as st
+
+from refconv import judge, shrink
+from refconv.bound import Claims
+from refconv.cover import triples_of
+from refconv.dtypes import Array
+from refconv.judge import Interval, Violation
+from refconv.spec import OPERATIONS, Case, Operation
+from refconv.strategies import Scope
+from refconv.subject import Call, Declined, Failure, Subject
+
+__all__ = ["Effort", "Judged", "Law", "Record", "law"]
+
+Draw = Callable[[Operation, Scope], st.SearchStrategy[Any]]
+ENOUGH = 5  # accepted cases below which a law is not verified
+ROUNDS = 8  # how often more cases are drawn when a subject declines most of them
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many cases a law draws (a law may ask for a share of them), from which seed, and whether it shrinks."""
+
+    examples: int = 40
+    seed: int = 0
+    shrinks: bool = True
+
+
+@dataclass
+class Record:
+    """What one law found on one operation of one subject."""
+
+    law: str
+    chapter: str
+    statement: str
+    subject: str
+    operation: str
+    required: bool
+    cases: int = 0
+    accepted: int = 0
+    declined: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    dtypes: Counter[str] = field(default_factory=Counter)
+    worst: float | None = None
+    triples: set[frozenset[tuple[str, str]]] = field(default_factory=set)
+    status: str = "unverified"  # verified, violated, unverified; absent: a characteristic that does not hold
+    violation: Violation | None = None
+    seconds: float = 0.0
+
+    def accept(self, case: Case | None, note: Any) -> None:
+        self.accepted += 1
+        if case is not None:
+            self.dtypes[case.dtype] += 1
+            self.triples.update(triples_of(dict(case.features)))
+        if isinstance(note, float):
+            self.worst = max(note, self.worst or 0.0)
+
+    def decline(self, reason: str) -> None:
+        self.declined += 1
+        if len(self.reasons) < 20 or reason in self.reasons:
+            self.reasons[reason] += 1
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One operation of a subject, as laws call it: the contract that every call keeps is checked on every call."""
+
+    subject: Subject
+    operation: Operation
+    effort: Effort = field(default_factory=Effort)
+
+    def __call__(self, case: Case) -> dict[str, Array]:
+        return self.call(case).results
+
+    def call(self, case: Case) -> Call:
+        """Raises Declined, or a Violation where the call fails, has the wrong form or changes its operands."""
+        try:
+            call = self.subject.call(case)
+        except Failure as failure:
+            raise Violation(str(failure), case) from failure
+        judge.form(call.results, case)
+        judge.untouched(call.handed, case)
+        return call
+
+    def one(self, case: Case) -> Array:
+        """The only result."""
+        (result,) = self(case).values()
+        return result
+
+    def claims(self, case: Case) -> Claims:
+        return self.subject.claims_for(case)
+
+    def enclosed(self, case: Case) -> dict[str, Interval]:
+        """The intervals of exact values that explain the results."""
+        return judge.enclosures(self(case), case, self.claims(case))
+
+    def sibling(self, name: str) -> Judged:
+        """Another operation of the same subject; the law is declined where there is none."""
+        if OPERATIONS[name] not in self.subject.operations:
+            raise Declined(f"has no {name}")
+        return Judged(self.subject, OPERATIONS[name], self.effort)
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law's body and what it draws."""
+
+    body: Callable[..., Any]
+    draws: dict[str, Any]
+    characteristic: str
+    share: float
+
+    def required(self, claims: Claims) -> bool:
+        return not self.characteristic or bool(_claimed(claims, self.characteristic))
+
+    def run(self, judged: Judged, name: str, chapter: str) -> Record:
+        """Judge one operation; the record says what was found, the violation included."""
+        statement = (inspect.getdoc(self.body) or "").partition("\n")[0]
+        required = self.required(judged.subject.claims)
+        record = Record(name, chapter, statement, judged.subject.name, judged.operation.name, required)
+        started = time.perf_counter()
+        for turn in range(ROUNDS):
+            record.violation = self._search(judged, record, turn)
+            if record.violation is not None or record.accepted >= ENOUGH or not record.declined:
+                break
+        if record.violation is not None:
+            record.status = "violated" if required else "absent"
+        elif record.accepted >= min(ENOUGH, record.cases):
+            record.status = "verified" if record.accepted else "unverified"
+        record.seconds = time.perf_counter() - started
+        return record
+
+    def _search(self, judged: Judged, record: Record, turn: int) -> Violation | None:
+        scope = judged.subject.scope
+        drawn = {n: d(judged.operation, scope) if callable(d) else d for n, d in self.draws.items()}
+        smallest: list[tuple[Violation, dict[str, Any]]] = []
+
+        def attempt(**values: Any) -> None:
+            case = values.get("case")
+            record.cases += 1
+            try:
+                record.accept(case, self.body(judged, **values))
+            except Declined as declined:
+                record.decline(str(declined))
+            except Violation as violation:
+                violation.case = violation.case or case
+                if not smallest or _size(violation) <= _size(smallest[0][0]):
+                    smallest[:] = [(violation, values)]
+                raise
+
+        effort = judged.effort
+        shrinks = effort.shrinks and record.required
+        phases = (Phase.explicit, Phase.generate, *((Phase.shrink,) if shrinks else ()))
+        chosen = settings(
+            max_examples=max(1, round(effort.examples * self.share)),
+            phases=phases,
+            deadline=None,
+            database=None,
+            derandomize=False,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            print_blob=False,
+        )
+        run = chosen(hypothesis.given(**drawn)(attempt))
+        key = f"{effort.seed + turn}:{record.law}:{record.operation}"
+        try:
+            hypothesis.seed(zlib.crc32(key.encode()))(run)()
+        except Violation as violation:
+            return self._simplify(judged, violation, smallest[-1][1]) if shrinks else violation
+        except errors.Flaky:
+            first = smallest[0][0]
+            first.args = (f"{first.reason} (not on every call)",)
+            return first
+        return None
+
+    def _simplify(self, judged: Judged, violation: Violation, values: dict[str, Any]) -> Violation:
+        if violation.case is None or violation.case is not values.get("case"):
+            return violation
+
+        def fails(case: Case) -> Violation | None:
+            try:
+                self.body(judged, **{**values, "case": case})
+            except Violation as found:
+                found.case = found.case or case
+                return found if found.case is case else None
+            except Declined:
+                pass
+            return None
+
+        return shrink.simplify(violation, fails)
+
+
+def _size(violation: Violation) -> int:
+    return sum(a.size for a in violation.case.operands.values()) if violation.case else 0
+
+
+def _claimed(claims: Claims, characteristic: str) -> bool:
+    """`deterministic`, or `subnormals=ieee`."""
+    name, _, value = characteristic.partition("=")
+    said = getattr(claims, name)
+    return said == value if value else bool(said)
+
+
+def law(*, characteristic: str = "", share: float = 0.25, **draws: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Make a test of a function whose first parameter names the kind of operation it is a law of.
+
+    The other parameters are drawn: each keyword gives a strategy, or a function of (operation, scope) that
+    returns one. A characteristic decides only when the claim of that name is made. `share` is the law's part
+    of the examples of the chosen effort. A law that returns a number reports the largest one.
+    """
+
+    def decorate(body: Callable[..., Any]) -> Any:
+        kind = next(iter(inspect.signature(body).parameters))
+        rule = Law(body, draws, characteristic, share)
+
+        def test(**arguments: Any) -> None:
+            record = test.run(arguments[kind])  # type: ignore[attr-defined]
+            if record.status == "violated" and record.violation is not None:
+                raise record.violation.with_traceback(None)
+
+        def run(judged: Judged) -> Record:
+            return rule.run(judged, body.__name__.removeprefix("test_"), _chapter(body.__module__))
+
+        test.run, test.kind = run, kind  # type: ignore[attr-defined]
+        test.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [inspect.Parameter(kind, inspect.Parameter.KEYWORD_ONLY)]
+        )
+        test.__name__ = test.__qualname__ = body.__name__
+        test.__module__, test.__doc__ = body.__module__, body.__doc__
+        return test
+
+    return decorate
+
+
+def _chapter(module: str) -> str:
+    return module.rpartition(".")[2].removeprefix("test_")

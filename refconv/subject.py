@@ -1,0 +1,365 @@
+"""The implementation under judgement: found by its target, called with a case, its results taken back as arrays."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from refconv import families
+from refconv.bound import Claims
+from refconv.dtypes import Array, numpy_dtype
+from refconv.spec import OPERATIONS, Case, Operation
+from refconv.strategies import Scope
+
+__all__ = ["ARRAYS", "Call", "Declined", "Failure", "Subject", "TargetError", "load"]
+
+ARRAYS = ("numpy", "torch")
+ATTRIBUTE = "refconv"  # functions may carry their claims in a dict of this name
+
+
+class TargetError(ValueError):
+    """A target, operation or option that names nothing."""
+
+
+class Declined(Exception):
+    """The subject refuses this kind of call; the law says nothing about it."""
+
+
+class Failure(Exception):
+    """The subject gave no result where it had to."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call gave: results by name, and the operands as they are afterwards."""
+
+    results: dict[str, Array]
+    handed: dict[str, Array]
+    memory: dict[str, Array]  # results as views of the memory the subject returned
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Functions by operation, with what they say of themselves."""
+
+    name: str
+    functions: Mapping[str, Callable[..., Any]]
+    claims: Claims = field(default_factory=Claims)
+    scope: Scope = field(default_factory=Scope)
+    array: str = "numpy"
+    device: str = "cpu"
+    layout: str = "NCHW"
+    claim_for: Callable[[Case], str] | None = None  # the error class of one call, where it depends on the call
+
+    @property
+    def operations(self) -> list[Operation]:
+        """The operations it has, gradients derived by automatic differentiation included."""
+        derived = {f"{name}_backward" for name in self.functions} if self.array == "torch" else set()
+        return [op for name, op in OPERATIONS.items() if name in self.functions or name in derived]
+
+    def claims_for(self, case: Case) -> Claims:
+        if self.claim_for is None:
+            return self.claims
+        return replace(self.claims, algorithm=self.claim_for(case))
+
+    def call(self, case: Case) -> Call:
+        """One call. Raises Declined where the subject refuses such calls whatever the data, Failure where it fails."""
+        try:
+            return self._call(case)
+        except NotImplementedError as error:
+            raise Declined(str(error)) from None
+        except (ValueError, RuntimeError, TypeError) as error:
+            if isinstance(error, RecursionError) or not self._declines(case):
+                raise Failure(f"raised {type(error).__name__}: {_short(error)}") from error
+            raise Declined(str(error)) from None
+        except (Declined, Failure):
+            raise
+        except Exception as error:
+            raise Failure(f"raised {type(error).__name__}: {_short(error)}") from error
+
+    def _declines(self, case: Case) -> bool:
+        """Whether the same arguments are refused on plain data too: then it is the kind of call that is refused."""
+        shapes = {name: a.shape for name, a in case.operands.items()}
+        data = families.fill("normal", shapes, families.Room(case.dtype, 1), seed=0)
+        try:
+            self._call(replace(case, operands=data, layout="contiguous"))
+        except (NotImplementedError, ValueError, RuntimeError, TypeError):
+            return True
+        return False
+
+    def _call(self, case: Case) -> Call:
+        handed = {name: arrange(self._axes_out(name, a), case.layout) for name, a in case.operands.items()}
+        given = {name: self._hand_over(a) for name, a in handed.items()}
+        with np.errstate(all="ignore"):
+            raw = self._invoke(case, given)
+        memory = self._results(case, raw)
+        results = {name: np.array(a) for name, a in memory.items()}
+        if self.array == "torch":  # what the library may have copied to is not what was handed over
+            handed = {name: _from_torch(a) for name, a in given.items()}
+        return Call(results, {name: self._axes_in(name, a) for name, a in handed.items()}, memory)
+
+    def _invoke(self, case: Case, given: dict[str, Any]) -> Any:
+        name, arguments = case.operation.name, dict(case.arguments)
+        operands = [given.get(n) for n in case.operation.operands]
+        if operands[-1] is None:
+            operands.pop()
+        function = self.functions.get(name)
+        if function is None:
+            return _autograd(self.functions[case.operation.forward], case.operation, operands, arguments)
+        try:
+            inspect.signature(function).bind(*operands, **arguments)
+        except TypeError as error:
+            raise Declined(f"does not take the call: {error}") from None
+        except ValueError:
+            pass  # a function without a signature: it says itself what it refuses
+        return function(*operands, **arguments)
+
+    def _results(self, case: Case, raw: Any) -> dict[str, Array]:
+        names = case.operation.results
+        values = (raw,) if len(names) == 1 else raw
+        if not isinstance(values, (tuple, list)) or len(values) != len(names):
+            raise Failure(f"returned {type(raw).__name__}, but must return {len(names)} arrays: {', '.join(names)}")
+        return {n: self._axes_in(n, self._take_back(n, v)) for n, v in zip(names, values, strict=True)}
+
+    def _take_back(self, name: str, value: Any) -> Array:
+        if self.array == "torch" and type(value).__module__.split(".")[0] == "torch":
+            return _from_torch(value)
+        if not isinstance(value, np.ndarray):
+            raise Failure(f"`{name}` is {type(value).__name__}, but must be {_ARRAY_TYPES[self.array]}")
+        return value
+
+    def _hand_over(self, array: Array) -> Any:
+        return array if self.array == "numpy" else _to_torch(array, self.device)
+
+    def _axes_out(self, name: str, array: Array) -> Array:
+        """N, C, ... -> N, ..., C for a subject that keeps channels last (weights: O, ..., I)."""
+        return np.ascontiguousarray(np.moveaxis(array, 1, -1)) if self._last(array) else array
+
+    def _axes_in(self, name: str, array: Array) -> Array:
+        return np.moveaxis(array, -1, 1) if self._last(array) else array
+
+    def _last(self, array: Array) -> bool:
+        return self.layout == "NHWC" and array.ndim > 2
+
+
+_ARRAY_TYPES = {"numpy": "a numpy.ndarray", "torch": "a torch.Tensor"}
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) < 200 else text[:200] + " ..."
+
+
+# ----------------------------------------------------------------------------------------- memory layouts
+
+
+def arrange(array: Array, layout: str) -> Array:
+    """A copy of the array whose memory is arranged as the layout says.
+
+    >>> arrange(np.ones((2, 3)), "transposed").flags.c_contiguous
+    False
+    """
+    return _ARRANGE[layout](array)
+
+
+def _transposed(a: Array) -> Array:
+    return np.array(a.T, order="C").T
+
+
+def _strided(a: Array) -> Array:
+    """Every second element of memory filled with NaN in between."""
+    if a.ndim == 0:
+        return a.copy()
+    wide = _poison((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+    wide[..., ::2] = a
+    return wide[..., ::2]
+
+
+def _inset(a: Array) -> Array:
+    """The middle of a larger array of NaN: reading outside shows."""
+    wide = _poison(tuple(n + 2 for n in a.shape), a.dtype)
+    middle = tuple(slice(1, n + 1) for n in a.shape)
+    wide[middle] = a
+    return wide[middle]
+
+
+def _poison(shape: tuple[int, ...], dtype: Any) -> Array:
+    inexact = dtype.kind in "fcV" or dtype == numpy_dtype("bfloat16")
+    return np.full(shape, np.nan if inexact else np.iinfo(dtype).max, dtype=dtype)
+
+
+def _read_only(a: Array) -> Array:
+    out = a.copy()
+    out.flags.writeable = False
+    return out
+
+
+def _reversed(a: Array) -> Array:
+    """Negative strides on every axis."""
+    flip = (slice(None, None, -1),) * a.ndim
+    return np.ascontiguousarray(a[flip])[flip] if a.ndim else a.copy()
+
+
+_ARRANGE: dict[str, Callable[[Array], Array]] = {
+    "contiguous": lambda a: a.copy(),
+    "transposed": _transposed,
+    "strided": _strided,
+    "inset": _inset,
+    "read-only": _read_only,
+    "reversed": _reversed,
+}
+
+
+# ---------------------------------------------------------------------------------------- PyTorch's arrays
+
+
+def _to_torch(array: Array, device: str) -> Any:
+    import torch
+
+    if any(s < 0 for s in array.strides) or not array.flags.writeable:
+        array = array.copy()  # PyTorch has neither negative strides nor read-only tensors
+    if array.dtype == numpy_dtype("bfloat16"):
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
+    return torch.from_numpy(array).to(device)
+
+
+def _from_torch(tensor: Any) -> Array:
+    import torch
+
+    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return np.asarray(tensor.view(torch.int16).numpy().view(numpy_dtype("bfloat16")))
+    return np.asarray(tensor.numpy())
+
+
+def _autograd(function: Callable[..., Any], op: Operation, operands: list[Any], arguments: dict[str, Any]) -> Any:
+    """The gradient by PyTorch's automatic differentiation of the subject's own forward operation."""
+    import torch
+
+    grad_output, *leaves = (a.detach() for a in operands)
+    leaves = [a.requires_grad_() for a in leaves]
+    if op.kind == "conv_backward":
+        weight = leaves[1]
+        leaves.append(torch.zeros(weight.shape[0], dtype=weight.dtype, device=weight.device).requires_grad_())
+    gradients = torch.autograd.grad(function(*leaves, **arguments), leaves, grad_output)
+    return gradients if len(op.results) > 1 else gradients[0]
+
+
+# ------------------------------------------------------------------------------------------------ targets
+
+
+def load(target: str, adapters: Mapping[str, Callable[[], Subject]]) -> Subject:
+    """The subject of a target: an adapter's name, `pkg.mod`, `file.py`, either with `:function`,
+    and `operation=` in front where the function's name is not the operation's.
+
+    >>> sorted(load("refconv:conv2d", {}).functions)
+    ['conv2d']
+    """
+    if target in adapters:
+        return adapters[target]()
+    operation, _, place = target.rpartition("=")
+    if operation and operation not in OPERATIONS:
+        raise TargetError(f"operation {operation!r} of target {target!r} is unknown: {_choices(OPERATIONS)}")
+    source, _, attribute = place.partition(":")
+    module = _module(source, target, adapters)
+    if attribute:
+        function = _attribute(module, attribute, target)
+        name = operation or attribute.rpartition(".")[2]
+        if name not in OPERATIONS:
+            raise TargetError(
+                f"function {name!r} of target {target!r} is not named as an operation: "
+                f"write OPERATION={target}; operations are {', '.join(OPERATIONS)}"
+            )
+        return _subject(target, {name: function})
+    if operation:
+        raise TargetError(f"target {target!r} names an operation but no function: write {target}:FUNCTION")
+    functions = {name: getattr(module, name) for name in OPERATIONS if callable(getattr(module, name, None))}
+    if not functions:
+        raise TargetError(f"module {source!r} has no function named as an operation: {', '.join(OPERATIONS)}")
+    return _subject(target, functions)
+
+
+def merge(subjects: Iterable[Subject]) -> list[Subject]:
+    """Functions of one module become one subject, so that laws between operations see both."""
+    out: dict[str, Subject] = {}
+    for subject in subjects:
+        source = subject.name.rpartition("=")[2].partition(":")[0]
+        if source in out:
+            first = out[source]
+            out[source] = replace(first, name=source, functions={**first.functions, **subject.functions})
+        else:
+            out[source] = subject
+    return list(out.values())
+
+
+def _subject(name: str, functions: dict[str, Callable[..., Any]]) -> Subject:
+    said: dict[str, Any] = {}
+    for function in functions.values():
+        said.update(getattr(function, ATTRIBUTE, None) or {})
+    array = said.pop("array", "torch" if _is_torch(functions) else "numpy")
+    try:
+        return Subject(name, functions, Claims(**said), array=array)
+    except TypeError:
+        raise TargetError(f"target {name!r} claims {sorted(said)}: {_choices(Claims.__dataclass_fields__)}") from None
+
+
+def _is_torch(functions: Mapping[str, Callable[..., Any]]) -> bool:
+    return any((getattr(f, "__module__", None) or "").split(".")[0] == "torch" for f in functions.values())
+
+
+def _choices(names: Iterable[str]) -> str:
+    return "choose from " + ", ".join(sorted(names))
+
+
+def _module(source: str, target: str, adapters: Mapping[str, Any]) -> ModuleType:
+    if source.endswith(".py") or "/" in source:
+        return _module_from_file(Path(source), target)
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(source)
+    except ImportError as error:
+        missing = getattr(error, "name", None)
+        if missing and source.startswith(missing):
+            raise TargetError(
+                f"target {target!r} is neither a module nor an adapter ({', '.join(sorted(adapters))}): {error}"
+            ) from None
+        raise TargetError(f"target {target!r} cannot be imported: {error}") from None
+    except (ValueError, SyntaxError) as error:
+        raise TargetError(f"target {target!r} cannot be imported: {error}") from None
+
+
+def _module_from_file(path: Path, target: str) -> ModuleType:
+    if not path.is_file():
+        raise TargetError(f"target {target!r}: there is no file {str(path)!r}")
+    name = f"refconv_subject_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"target {target!r}: {str(path)!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise TargetError(f"target {target!r} fails on import: {type(error).__name__}: {_short(error)}") from error
+    return module
+
+
+def _attribute(module: ModuleType, attribute: str, target: str) -> Callable[..., Any]:
+    try:
+        function = pkgutil.resolve_name(f"{module.__name__}:{attribute}")
+    except (ImportError, AttributeError, ValueError):
+        raise TargetError(f"target {target!r}: module {module.__name__!r} has no attribute {attribute!r}") from None
+    if not callable(function):
+        raise TargetError(f"target {target!r} is {type(function).__name__}, but must be a function")
+    return function  # type: ignore[no-any-return]

@@ -1,0 +1,176 @@
+"""The verdict on each subject, from what every law found."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from refconv.law import Record
+from refconv.spec import Case
+from refconv.strategies import plan
+from refconv.subject import Subject
+
+__all__ = ["EXIT_CODES", "Verdict", "judge"]
+
+EXIT_CODES = {"correct": 0, "wrong": 1, "not verified": 5}
+SCHEMA = 1
+CENTRAL = "every_element_is_within_the_allowed_error"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """correct, wrong or not verified, with the records it rests on."""
+
+    subject: Subject
+    records: Sequence[Record]
+    seconds: float = 0.0
+    seed: int = 0
+    profile: str = ""
+
+    @property
+    def status(self) -> str:
+        """Wrong where a required law is broken; correct where every operation was judged against its exact values."""
+        if any(r.status == "violated" for r in self.records):
+            return "wrong"
+        central = [r for r in self.records if r.law == CENTRAL]
+        return "correct" if central and all(r.status == "verified" for r in central) else "not verified"
+
+    @property
+    def operations(self) -> list[str]:
+        return list(dict.fromkeys(r.operation for r in self.records))
+
+    @property
+    def violations(self) -> list[Record]:
+        """Broken laws, the central one and the smallest cases first."""
+        broken = [r for r in self.records if r.status == "violated"]
+        return sorted(broken, key=lambda r: (r.law != CENTRAL, _elements(r.violation.case if r.violation else None)))
+
+    @property
+    def unverified(self) -> list[Record]:
+        return [r for r in self.records if r.status == "unverified"]
+
+    @property
+    def characteristics(self) -> dict[str, Counter[str]]:
+        """For each law that did not decide: how many operations hold it (verified) and how many do not (absent)."""
+        out: dict[str, Counter[str]] = {}
+        for r in self.records:
+            if not r.required:
+                out.setdefault(r.law, Counter())[r.status] += 1
+        return out
+
+    def coverage(self, operation: str) -> tuple[int, int]:
+        """Feature triples exercised on accepted cases, and feasible ones."""
+        seen = {t for r in self.records if r.operation == operation for t in r.triples}
+        wanted = plan(operation, self.subject.scope).triples()
+        return len(seen & wanted), len(wanted)
+
+
+def judge(subjects: Iterable[Subject], records: Sequence[Record], **about: Any) -> list[Verdict]:
+    """One verdict for each subject."""
+    return [Verdict(s, [r for r in records if r.subject == s.name], **about) for s in subjects]
+
+
+def _elements(case: Case | None) -> int:
+    return sum(a.size for a in case.operands.values()) if case else 0
+
+
+# ----------------------------------------------------------------------------------------------- as JSON
+
+
+def as_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Everything found, in plain types; numbers that JSON has not (NaN, infinities) as text."""
+    return {"schema": SCHEMA, "environment": environment(), "verdicts": [_verdict(v) for v in verdicts]}
+
+
+def environment() -> dict[str, str]:
+    """What the verdict was reached with."""
+    out = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
+    for package in ("refconv", "numpy", "scipy", "hypothesis", "torch"):
+        try:
+            out[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return out
+
+
+def _verdict(v: Verdict) -> dict[str, Any]:
+    return {
+        "subject": v.subject.name,
+        "verdict": v.status,
+        "claims": {k: getattr(v.subject.claims, k) for k in v.subject.claims.__dataclass_fields__},
+        "dtypes": list(v.subject.scope.dtypes),
+        "fix": {k: list(f) if isinstance(f, tuple) else f for k, f in v.subject.scope.fix.items()},
+        "profile": v.profile,
+        "seed": v.seed,
+        "seconds": round(v.seconds, 3),
+        "coverage": {op: dict(zip(("exercised", "feasible"), v.coverage(op), strict=True)) for op in v.operations},
+        "laws": [_record(r) for r in v.records],
+    }
+
+
+def _record(r: Record) -> dict[str, Any]:
+    return {
+        "law": r.law,
+        "chapter": r.chapter,
+        "statement": r.statement,
+        "operation": r.operation,
+        "required": r.required,
+        "status": r.status,
+        "cases": r.cases,
+        "accepted": r.accepted,
+        "declined": r.declined,
+        "reasons": dict(r.reasons),
+        "dtypes": dict(r.dtypes),
+        "worst": _number(r.worst),
+        "seconds": round(r.seconds, 3),
+        "violation": None if r.violation is None else _violation(r.violation),
+    }
+
+
+def _violation(v: Any) -> dict[str, Any]:
+    case = v.case
+    return {
+        "reason": v.reason,
+        "result": v.result,
+        "index": list(v.index),
+        "got": _number(v.got),
+        "exact": _number(v.exact),
+        "allowed": _number(v.allowed),
+        "wrong": v.wrong,
+        "of": v.of,
+        "case": None if case is None else _case(case),
+    }
+
+
+def _case(case: Case) -> dict[str, Any]:
+    return {
+        "operation": case.operation.name,
+        "arguments": {k: _plain(a) for k, a in case.arguments.items()},
+        "dtype": case.dtype,
+        "family": case.family,
+        "layout": case.layout,
+        "features": dict(case.features),
+        "operands": {name: {"shape": list(a.shape), "values": _values(a)} for name, a in case.operands.items()},
+    }
+
+
+def _values(array: Any) -> list[Any]:
+    if np.iscomplexobj(array):
+        return [str(v) for v in array.ravel().tolist()]
+    return [_number(float(v)) for v in array.ravel()]
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else str(float(value))
+    return value

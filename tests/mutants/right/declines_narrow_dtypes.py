@@ -1,0 +1,14 @@
+"""Supports float32 only."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    if input.dtype != "float32":
+        raise NotImplementedError(f"dtype {input.dtype} is not supported")
+    return _base.conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation)

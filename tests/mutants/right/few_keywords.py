@@ -1,0 +1,12 @@
+"""Knows no arguments besides stride and padding."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0):
+    return _base.conv(input, weight, bias, stride, padding)

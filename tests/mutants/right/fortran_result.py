@@ -1,0 +1,18 @@
+"""Returns its result in Fortran order."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    return np.asfortranarray(_base.conv(input, weight, bias, stride, padding, dilation, groups))
+
+
+def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    return np.asfortranarray(_base.avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad))

@@ -1,0 +1,20 @@
+"""Spreads the gradient without dividing it by the size of the window.
+Class: pooling. Trigger: a window above 1. Rarity: common.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def avg_pool2d_backward(
+    grad_output, input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
+):
+    cells = np.prod(_base.per_axis(kernel_size, 2, "kernel_size"))
+    out = _base.avg_pool_backward(grad_output, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return (out * cells).astype(input.dtype)

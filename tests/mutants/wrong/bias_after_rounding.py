@@ -1,0 +1,15 @@
+"""Rounds the float16 sum before it adds the bias, and then again.
+Class: precision. Trigger: dtype float16: a bias. Rarity: common.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    out = _base.conv(input, weight, None, stride, padding, dilation, groups)
+    return out if bias is None else out + _base.along_channels(bias, out)

@@ -1,0 +1,18 @@
+"""Reads the taps at most two cells apart, whatever the dilation.
+Class: geometry. Trigger: a dilation above 2. Rarity: uncommon.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    size = _base.unfold(input, weight.shape[2:], stride, padding, dilation).shape[2:4]
+    near = tuple(min(d, 2) for d in _base.per_axis(dilation, 2))
+    borders = _base.pairs(padding, 2, weight.shape[2:], dilation, stride)
+    wins = _base.unfold(input, weight.shape[2:], stride, borders, near)
+    return _base.finish(_base.contract(wins[:, :, : size[0], : size[1]], weight, groups), bias, input.dtype)

@@ -1,0 +1,17 @@
+"""Returns the gradients of weight and input in exchanged order.
+Class: gradients. Trigger: always. Rarity: uncommon.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv2d_backward(grad_output, input, weight, stride=1, padding=0, dilation=1, groups=1):
+    input_grad, weight_grad, bias_grad = _base.conv_backward(
+        grad_output, input, weight, stride, padding, dilation, groups
+    )
+    return weight_grad, input_grad, bias_grad

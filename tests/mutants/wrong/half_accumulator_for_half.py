@@ -1,0 +1,17 @@
+"""Sums float16 in float16.
+Class: precision. Trigger: dtype float16: more than one product. Rarity: common.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    total = 0
+    for term in _base.products(_base.unfold(input, weight.shape[2:], stride, padding, dilation), weight, groups):
+        total = (total + term).astype(input.dtype).astype(term.dtype)
+    return _base.finish(total, bias, input.dtype)

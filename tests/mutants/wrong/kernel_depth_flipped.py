@@ -1,0 +1,14 @@
+"""Flips the kernel along the depth only.
+Class: orientation. Trigger: a kernel that is not its own flip along the depth. Rarity: uncommon.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    return _base.conv(input, weight[:, :, ::-1], bias, stride, padding, dilation, groups)

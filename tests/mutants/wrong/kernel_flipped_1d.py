@@ -1,0 +1,14 @@
+"""Hands the operands to a true convolution without flipping the kernel first.
+Class: orientation. Trigger: a kernel that is not its own flip. Rarity: common.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    return _base.conv(input, weight[:, :, ::-1], bias, stride, padding, dilation, groups)

@@ -1,0 +1,93 @@
+"""im2col and col2im: the documents' matrices, the adjoint pair, and blocks of every size."""
+
+import numpy as np
+import pytest
+
+from refconv.algorithms import im2col
+from refconv.spec import ConvSpec
+
+PLAIN = ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1))
+ODD = ConvSpec((2, 1), ((1, 0), (2, 3)), (1, 2))
+
+
+def draw(shape, seed=0):
+    return np.random.default_rng(seed).integers(-8, 9, shape).astype("float64")
+
+
+def test_the_documents_matrices_entry_by_entry():
+    """SEED-BP: X, Y = W X and dX = W^T dY folded back, for the 3x3 input a to j and the 2x2 kernel w, x, y, z."""
+    a, b, c, d, e, f, g, h, j = letters = np.arange(1, 10)
+    image = letters.reshape(1, 1, 3, 3)
+    columns = im2col.patches(image, (2, 2), PLAIN)[0]
+    assert columns.tolist() == [[a, b, d, e], [b, c, e, f], [d, e, g, h], [e, f, h, j]]
+    w, x, y, z = kernel = np.array([1, 10, 100, 1000])
+    products = [
+        w * a + x * b + y * d + z * e,
+        w * b + x * c + y * e + z * f,
+        w * d + x * e + y * g + z * h,
+        w * e + x * f + y * h + z * j,
+    ]
+    assert (kernel @ columns).tolist() == products
+    assert im2col.conv(image, kernel.reshape(1, 1, 2, 2), PLAIN).ravel().tolist() == products
+    p, q, r, s = grad = np.array([2, 3, 5, 7])
+    folded = [
+        [w * p, w * q + x * p, x * q],
+        [w * r + y * p, w * s + x * r + y * q + z * p, x * s + z * q],
+        [y * r, y * s + z * r, z * s],
+    ]
+    assert im2col.fold(np.outer(kernel, grad)[None], (2, 2), PLAIN, (3, 3))[0, 0].tolist() == folded
+    assert im2col.input_grad(grad.reshape(1, 1, 2, 2), kernel.reshape(1, 1, 2, 2), PLAIN, (3, 3)).tolist() == [[folded]]
+
+
+def test_patches_and_fold_agree_with_pytorch():
+    functional = pytest.importorskip("torch.nn.functional")
+    torch = pytest.importorskip("torch")
+    spec, x = ConvSpec((2, 1), ((1, 1), (2, 2)), (1, 2)), draw((2, 3, 6, 5))
+    arguments = {"dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
+    columns = im2col.patches(x, (3, 2), spec)
+    assert np.array_equal(columns, functional.unfold(torch.tensor(x), (3, 2), **arguments).numpy())
+    folded = functional.fold(torch.tensor(columns), (6, 5), (3, 2), **arguments).numpy()
+    assert np.array_equal(im2col.fold(columns, (3, 2), spec, (6, 5)), folded)
+
+
+@pytest.mark.parametrize("spec", [PLAIN, ODD], ids=["plain", "odd"])
+def test_fold_is_the_adjoint_of_patches(spec):
+    x = draw((2, 3, 6, 5))
+    columns = im2col.patches(x, (3, 2), spec)
+    other = draw(columns.shape, 1)
+    assert (columns * other).sum() == (x * im2col.fold(other, (3, 2), spec, (6, 5))).sum()
+
+
+@pytest.mark.parametrize("budget", [1, 100, 1000, 5000, 2**22])
+@pytest.mark.parametrize("merged", [0, 10**6])
+def test_no_size_of_block_changes_a_result(budget, merged, monkeypatch):
+    x, w = draw((3, 4, 6, 5)), draw((6, 2, 3, 2), 1)
+    spec = ConvSpec(ODD.stride, ODD.padding, ODD.dilation, groups=2)
+
+    def results():
+        y = im2col.conv(x, w, spec)
+        return y, im2col.input_grad(y, w, spec, (6, 5)), im2col.weight_grad(y, x, spec, (3, 2))
+
+    whole = results()
+    monkeypatch.setattr(im2col, "BLOCK_BYTES", budget)
+    monkeypatch.setattr(im2col, "MERGED_POSITIONS", merged)
+    for blocked, expected in zip(results(), whole, strict=True):
+        assert np.array_equal(blocked, expected)
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 3, 7, 12, 35, 36, 1000])
+def test_blocks_tile_their_box_in_contiguous_runs(room):
+    sizes = (3, 4, 3)
+    place = np.arange(36).reshape(sizes)
+    runs = [place[box].ravel() for box in im2col._blocks(sizes, room)]
+    assert np.array_equal(np.concatenate(runs), np.arange(36))
+    assert all(run.size <= max(1, room) for run in runs)
+
+
+def test_patches_are_never_made_all_at_once(monkeypatch):
+    monkeypatch.setattr(im2col, "BLOCK_BYTES", 4096)
+    sizes = []
+    scratch = im2col._Scratch.__call__
+    monkeypatch.setattr(im2col._Scratch, "__call__", lambda self, shape: sizes.append(shape) or scratch(self, shape))
+    im2col.conv(draw((1, 2, 40, 40)), draw((1, 2, 3, 3)), PLAIN)
+    assert max(np.prod(shape) for shape in sizes) * 8 <= 4096
