@@ -17,6 +17,8 @@ from refconv.report import terminal
 from refconv.spec import KINDS
 from refconv.subject import TargetError
 
+# What a law's parameter may name beside a kind: every operation, and those on batches (N, C, spatial axes).
+GROUPS = {"operation": set(KINDS), "batched": set(KINDS) - {"convolve", "correlate"}}
 SUBJECTS = pytest.StashKey[list]()
 EFFORT = pytest.StashKey[object]()
 SESSION = pytest.StashKey[object]()
@@ -42,11 +44,11 @@ def pytest_configure(config):
 
 
 def pytest_generate_tests(metafunc):
-    """A law's parameter names the kind of operation it judges; `operation` stands for every kind."""
+    """A law's parameter names the kind of operation it judges, or a group of kinds."""
     law = getattr(metafunc.function, "kind", None)
     if law is None:
         return
-    kinds = set(KINDS) if law == "operation" else {law}
+    kinds = GROUPS.get(law, {law})
     effort = metafunc.config.stash[EFFORT]
     judged = [
         Judged(subject, op, effort)
@@ -80,7 +82,7 @@ class _Session:
     def __init__(self, config):
         self.config, self.records, self.started = config, [], time.perf_counter()
         self.console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150)
-        self.progress = None
+        self.progress, self.errors = None, []
 
     @property
     def verdicts(self):
@@ -100,7 +102,9 @@ class _Session:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item, call):
-        yield
+        report = (yield).get_result()
+        if report.failed and RECORD not in item.stash:
+            self.errors.append(f"{item.name} broke down; this is a fault of refconv:\n{report.longreprtext}")
         if call.when == "call" and (record := item.stash.get(RECORD, None)) is not None:
             self.records.append(record)
             if self.progress:
@@ -112,11 +116,9 @@ class _Session:
             self.progress.close()
         if exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
             return
-        worst = {v.status for v in self.verdicts}
-        for status in ("wrong", "not verified", "correct"):
-            if status in worst:
-                session.exitstatus = verdict.EXIT_CODES[status]
-                break
+        found = {v.status for v in self.verdicts}
+        worst = next(status for status in ("wrong", "not verified", "correct") if status in found)
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR if self.errors else verdict.EXIT_CODES[worst]
         if path := self.config.getoption("json"):
             _write(Path(path), json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
         if self.config.getoption("check"):
@@ -130,6 +132,8 @@ class _Session:
         for one in self.verdicts:
             self.console.print()
             terminal.show(one, self.console)
+        for error in self.errors if self.config.getoption("check") else ():
+            print(f"\n{error}", file=sys.stderr)
         self.console.print(f"\n{len(self.records)} laws judged in {time.perf_counter() - self.started:.1f} s")
 
 

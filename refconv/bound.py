@@ -109,15 +109,14 @@ def allowed(case: Case, claims: Claims, forms: dict[str, Form] | None = None) ->
 
 def _allowed(case: Case, claims: Claims, name: str, form: Form) -> Float64Array:
     acc = accumulator(case.dtype, claims)
-    direct = _Direct(case, claims, form, acc)
+    direct = _Direct(claims, form, acc)
     bound = direct.bound()
     if claims.algorithm == "fft" and form.norms is not None:
-        bound = np.maximum(bound, _fft(case, form, acc.unit_roundoff))
-    elif claims.algorithm.startswith("winograd") and (tiled := _winograd(case, claims, name, form, acc)) is not None:
+        bound = np.maximum(bound, _fft(case, form, acc.unit_roundoff, direct.smallest_step))
+    elif claims.algorithm.startswith("winograd") and (tiled := _winograd(case, claims, name, form, direct)) is not None:
         bound = np.maximum(bound, tiled)
     if claims.epilogue == "separate" and form.addend is not None:
-        out = format_of(case.dtype)
-        bound = bound + out.unit_roundoff * form.magnitude * (1 + direct.growth) + out.smallest_subnormal / 2
+        bound = bound + direct.stored(format_of(case.dtype))
     bound = np.where(direct.cap > acc.max, np.inf, bound)
     return np.asarray(bound / np.asarray(form.divisor, dtype=np.float64))
 
@@ -128,13 +127,14 @@ class _Direct:
     B1 = pert + r u S + (N - 1) u ufp(cap) + e u cap: the errors of all nodes of the summation tree add up
     without amplification [Rump 2012; Jeannerod, Rump 2013].  B2 = ((1 + u)^q - 1) S: each leaf passes at most
     q roundings [Higham 2002, Lemma 3.1]. The bound is the smaller one; nothing at all where every partial sum
-    in every order is representable.
+    in every order is representable. All in units of the form, before its division.
     """
 
-    def __init__(self, case: Case, claims: Claims, form: Form, acc: Format) -> None:
+    def __init__(self, claims: Claims, form: Form, acc: Format) -> None:
         self.form, self.acc, self.claims = form, acc, claims
         tensor_core = claims.accumulate == "tensor-core"
         self.u = TENSOR_CORE_U if tensor_core else acc.unit_roundoff
+        self.divisor = np.asarray(form.divisor, dtype=np.float64)
         addend = 0.0 if form.addend is None else np.abs(form.addend)
         self.summands = form.terms + (addend != 0)
         self.size = form.magnitude + addend
@@ -144,45 +144,67 @@ class _Direct:
         e = INPUT_EPSILON[claims.input_rounding]
         sides = 2 if form.term_roundings == 1 else 1
         self.input_growth = (1 + e) ** sides - 1
-        self.perturbation = self.input_growth * form.magnitude
         roundings = self.term_roundings + self.additions + form.final_roundings
         self.growth = np.expm1(roundings * np.log1p(self.u))
-        self.cap = (self.size + self.perturbation) * (1 + self.growth)
+        # subnormals kept: half the smallest one is lost at a product; flushed: at most the smallest normal
+        self.gradual = claims.subnormals == "ieee" or acc.emin > -126
+        self.smallest_step = acc.smallest_subnormal / 2 if self.gradual else acc.smallest_normal
+        with np.errstate(over="ignore"):
+            self.perturbation = self.input_growth * form.magnitude
+            self.underflow = self._underflow()
+            self.cap = (self.size + self.perturbation + self.underflow) * (1 + self.growth)
 
     def bound(self) -> Float64Array:
-        u, form = self.u, self.form
+        u, form, growth = self.u, self.form, self.growth
         per_term = np.expm1(self.term_roundings * np.log1p(u))
         with np.errstate(over="ignore", invalid="ignore"):
-            nodes = self.additions * u * _ufp(self.cap) + form.final_roundings * u * self.cap
-            first = self.perturbation + per_term * (form.magnitude + self.perturbation) + nodes
-            second = (self.input_growth + self.growth + self.input_growth * self.growth) * self.size
-        # S and n are themselves computed in float64: relative error far below 1e-10
-        bound = np.minimum(first, second) * (1 + 1e-10) + self._underflow()
+            # terms may be divided before they are summed: the binade of a sum differs from that of the sum's quotient
+            binade = np.maximum(_ufp(self.cap), _ufp(self.cap / self.divisor) * self.divisor)
+            nodes = self.additions * u * binade + form.final_roundings * u * self.cap
+            # terms may be scaled after they are summed: (1 + growth)
+            first = self.perturbation + per_term * (form.magnitude + self.perturbation) * (1 + growth) + nodes
+            second = (self.input_growth + growth + self.input_growth * growth) * self.size
+            # S and n are themselves computed in float64: relative error far below 1e-10
+            bound = np.minimum(first, second) * (1 + 1e-10) + self.underflow * (1 + growth)
         return np.asarray(np.where(self._representable() | (self.size == 0), 0.0, bound))
 
+    def stored(self, out: Format) -> Float64Array:
+        """What rounding the sum of products to the output's format, before the addend, costs: u_out of it, and the
+        one addition that follows it may lie in the next binade; anything where the stored sum may overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            largest = (self.form.magnitude + self.perturbation + self.underflow) * (1 + self.growth)
+            room = out.unit_roundoff * largest * (1 + self.u) + out.smallest_subnormal / 2
+            next_binade = self.u * (_ufp(self.cap + room) - _ufp(self.cap))
+        return np.asarray(np.where(largest > out.max, np.inf, room + next_binade))
+
     def _underflow(self) -> Float64Array:
-        """Gradual: half the smallest subnormal for each product [Higham 2002, eq. 2.8]; flushed: the smallest normal
-        for each operation, and what flushed operands would have contributed."""
-        form, acc = self.form, self.acc
-        if self.claims.subnormals == "ieee" or acc.emin > -126:
-            return np.asarray(self.summands * acc.smallest_subnormal / 2)
-        tiny = acc.smallest_normal
-        lost = (self.summands + self.additions + form.final_roundings) * tiny
-        a, b = np.abs(form.a), np.abs(form.b)
-        for small, other in ((np.where(a < tiny, a, 0), b), (a, np.where(b < tiny, b, 0))):
-            if small.any() and other.any():
-                lost = lost + form.operator(small, other)
+        """Gradual: half the smallest subnormal for each product or quotient [Higham 2002, eq. 2.8]; flushed: the
+        smallest normal for each operation, and what flushed operands would have contributed. Rounded operands
+        may lose what is below their format's normal range."""
+        form, tiny = self.form, self.acc.smallest_normal
+        if self.gradual:
+            lost = self.summands * self.smallest_step * self.divisor
+        else:
+            lost = (self.summands + self.additions + form.final_roundings) * tiny * self.divisor
+        if not self.gradual or self.claims.input_rounding != "none":
+            a, b = np.abs(form.a), np.abs(form.b)
+            for small, other in ((np.where(a < tiny, a, 0), b), (a, np.where(b < tiny, b, 0))):
+                if small.any() and other.any():
+                    lost = lost + form.operator(small, other)
         return np.asarray(lost)
 
     def _representable(self) -> Any:
         """Every product and partial sum is a multiple of one unit and below 2^p of it, in every order."""
-        if self.claims.input_rounding != "none" or not _power_of_two(self.form.divisor):
+        form, tiny = self.form, self.acc.smallest_normal
+        if self.claims.input_rounding != "none" or not _power_of_two(form.divisor):
             return False
-        unit = exact.lowest_bit(self.form.a) * exact.lowest_bit(self.form.b)
-        if self.form.addend is not None:
-            unit = min(unit, exact.lowest_bit(self.form.addend))
-        least = self.acc.smallest_subnormal if self.claims.subnormals == "ieee" else self.acc.smallest_normal
-        if unit / np.max(self.form.divisor, initial=1) < least:
+        parts = (form.a, form.b) if form.addend is None else (form.a, form.b, form.addend)
+        if not self.gradual and any(((part != 0) & (np.abs(part) < tiny)).any() for part in parts):
+            return False
+        unit = exact.lowest_bit(form.a) * exact.lowest_bit(form.b)
+        if form.addend is not None:
+            unit = min(unit, exact.lowest_bit(form.addend))
+        if unit / np.max(form.divisor, initial=1) < (self.acc.smallest_subnormal if self.gradual else tiny):
             return False
         return self.size < 2.0**self.acc.precision * unit
 
@@ -200,13 +222,14 @@ def _power_of_two(values: Any) -> bool:
 # --------------------------------------------------------------------------------------- transform classes
 
 
-def _fft(case: Case, form: Form, u: float) -> Float64Array:
+def _fft(case: Case, form: Form, u: float, smallest_step: float) -> Float64Array:
     """Norm-wise: [g^(3 L) (1 + sqrt(2) ((1 + u)^(2 C) - 1)) - 1] sum_c |a_c| |b_c| [Percival 2003, Thm 5.1].
 
     One radix-p stage grows the error by sqrt(p) (p - 1 + sqrt(5) + 2) u (butterfly sums, complex product, twiddle
     within 2 u); per doubling of the length that is worst, 13.7 u, at p = 11, the largest radix of fast lengths, and
     3 (L + 2) 5.3 u for Bluestein's algorithm: 16 u covers all. Two levels more for the passes of real transforms;
-    sqrt(2) for each axis where overlapping tiles are added.
+    sqrt(2) for each axis where overlapping tiles are added. Underflow at a node reaches an output with weight 1 at
+    most, after the division by the length: a few steps for each level and channel.
     """
     assert form.norms is not None
     axes = _transform_lengths(case)
@@ -216,6 +239,7 @@ def _fft(case: Case, form: Form, u: float) -> Float64Array:
     size = form.norms() * sqrt(2) ** len(axes)
     addend = 0.0 if form.addend is None else np.abs(form.addend)
     bound = (growth + channels + growth * channels) * size + 2 * u * (size + addend)
+    bound = bound + np.where(size + addend > 0, 4 * (levels + form.channels) * smallest_step, 0.0)
     return np.asarray(np.broadcast_to(bound, form.magnitude.shape))
 
 
@@ -229,10 +253,11 @@ def _transform_lengths(case: Case) -> list[int]:
     return [n + a + b + e for n, (a, b), e in axes]
 
 
-def _winograd(case: Case, claims: Claims, name: str, form: Form, acc: Format) -> Float64Array | None:
+def _winograd(case: Case, claims: Claims, name: str, form: Form, direct: _Direct) -> Float64Array | None:
     """((1 + u)^q - 1) W with W = |A^T| [sum_c (|G| |g_c|) o (|B^T| |d_c|)] on tiles that start at the output's origin;
     None where the claimed F(m, r) cannot compute the call. q counts the non-zeros of a row of each matrix, one more
-    where its entries are rounded, and the channels [Barabasz, Anderson, Soodhalter, Gregg 2020, componentwise]."""
+    where its entries are rounded, and the channels [Barabasz, Anderson, Soodhalter, Gregg 2020, componentwise].
+    Underflow of a product reaches an output through |A^T| along each axis."""
     sides = _winograd_operands(case, name, form)
     if sides is None:
         return None
@@ -248,7 +273,9 @@ def _winograd(case: Case, claims: Claims, name: str, form: Form, acc: Format) ->
     steps = sum(_row_steps(part) for axis in matrices for part in axis)
     q = steps + form.channels + (form.addend is not None)
     addend = 0.0 if form.addend is None else np.abs(form.addend)
-    return np.asarray(np.expm1(q * np.log1p(acc.unit_roundoff)) * (size_w + addend))
+    spread = prod(float(a.sum(axis=1).max()) for a, _, _ in matrices)
+    lost = np.where(size_w > 0, spread * (2 * form.channels + steps) * direct.smallest_step, 0.0)
+    return np.asarray(np.expm1(q * np.log1p(direct.acc.unit_roundoff)) * (size_w + addend) + lost)
 
 
 def _winograd_operands(case: Case, name: str, form: Form) -> tuple[Any, Any, int, Sizes, Sizes] | None:

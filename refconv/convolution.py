@@ -687,8 +687,8 @@ def conv1d_backward(
     """The gradients of `conv1d` with respect to input, weight and bias, given that with respect to its output.
 
     grad_weight is `input` correlated with `grad_output`; grad_input is `grad_output`, fully padded, correlated with the
-    kernel rotated by 180 degrees; grad_bias is the sum of `grad_output` over batch and positions. Complex numbers
-    are not conjugated.
+    kernel rotated by 180 degrees; grad_bias is the sum of `grad_output` over batch and positions [LeCun et al. 1998].
+    Complex numbers are not conjugated.
 
     Parameters
     ----------
@@ -741,8 +741,8 @@ def conv2d_backward(
     """The gradients of `conv2d` with respect to input, weight and bias, given that with respect to its output.
 
     grad_weight is `input` correlated with `grad_output`; grad_input is `grad_output`, fully padded, correlated with the
-    kernel rotated by 180 degrees; grad_bias is the sum of `grad_output` over batch and positions. Complex numbers
-    are not conjugated.
+    kernel rotated by 180 degrees; grad_bias is the sum of `grad_output` over batch and positions [LeCun et al. 1998].
+    Complex numbers are not conjugated.
 
     Parameters
     ----------
@@ -798,8 +798,8 @@ def conv3d_backward(
     """The gradients of `conv3d` with respect to input, weight and bias, given that with respect to its output.
 
     grad_weight is `input` correlated with `grad_output`; grad_input is `grad_output`, fully padded, correlated with the
-    kernel rotated by 180 degrees; grad_bias is the sum of `grad_output` over batch and positions. Complex numbers
-    are not conjugated.
+    kernel rotated by 180 degrees; grad_bias is the sum of `grad_output` over batch and positions [LeCun et al. 1998].
+    Complex numbers are not conjugated.
 
     Parameters
     ----------

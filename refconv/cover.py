@@ -98,20 +98,29 @@ def _complete(
 ) -> Row | None:
     rest = [name for name in plan.features if name not in row]
     chooser.shuffle(rest)
-    for name in rest:
-        choices = [v for v in plan.features[name] if plan.feasible({**row, name: v})]
-        if not choices:
-            return None
-        known = sorted((numbers[n], v) for n, v in row.items())
-        pairs = list(combinations(known, 2))
-        best, gain = choices[0], -1
-        for value in chooser.sample(choices, len(choices)):
-            item = (numbers[name], value)
-            covered = sum(_sorted(p, q, item) in open_triples for p, q in pairs)
-            if covered > gain:
-                best, gain = value, covered
-        row = {**row, name: best}
-    return row
+    return _extend(plan, row, rest, open_triples, numbers, chooser)
+
+
+def _extend(
+    plan: Design,
+    row: Row,
+    rest: Sequence[str],
+    open_triples: set[Triple],
+    numbers: Mapping[str, int],
+    chooser: random.Random,
+) -> Row | None:
+    """The row with the rest filled in, best values first; None where nothing completes it."""
+    if not rest:
+        return row
+    name, *others = rest
+    choices = [v for v in plan.features[name] if plan.feasible({**row, name: v})]
+    pairs = list(combinations(sorted((numbers[n], v) for n, v in row.items()), 2))
+    gain = {v: sum(_sorted(p, q, (numbers[name], v)) in open_triples for p, q in pairs) for v in choices}
+    for value in sorted(chooser.sample(choices, len(choices)), key=lambda v: -gain[v]):
+        done = _extend(plan, {**row, name: value}, others, open_triples, numbers, chooser)
+        if done is not None:
+            return done
+    return None
 
 
 def _sorted(p: tuple[int, str], q: tuple[int, str], item: tuple[int, str]) -> Triple:

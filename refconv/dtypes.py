@@ -44,7 +44,7 @@ class Format:
     def ulp(self, values: Float64Array) -> Float64Array:
         """Distance from |value| to the next larger number of the format (the unit in the last place)."""
         _, exponent = np.frexp(np.abs(values))
-        exponent = np.clip(exponent - 1, self.emin, self.emax)
+        exponent = np.clip(np.where(values == 0, self.emin, exponent - 1), self.emin, self.emax)
         return np.asarray(np.ldexp(1.0, exponent - self.precision + 1), dtype=np.float64)
 
     def round(self, values: Float64Array) -> Float64Array:

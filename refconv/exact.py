@@ -516,7 +516,9 @@ def _finish(result: Exact, form: Form) -> Exact:
         quotient = high / d
         low = (_remainder(high, quotient, d) + low) / d
         exact = (np.frexp(d)[0] == 0.5) & (np.abs(quotient) > 2.0**-960)  # a power of two, and no underflow
-        error = error / d + np.where(exact, U64 * np.abs(low), 2.0**-104 * np.abs(quotient) + 4 * ETA64)
+        # else two roundings of what is left; the remainder itself is exact but for underflow
+        slack = np.where(exact & ((low == 0) | (np.abs(low) > 2.0**-1020)), 0.0, 2.0**-51 * np.abs(low) + 4 * ETA64)
+        error = error / d * (1 + 2.0**-50) + slack
         high = quotient
     if form.addend is not None:
         high, e = _two_sum(high, np.broadcast_to(form.addend, high.shape))

@@ -8,7 +8,7 @@ output leave room for a few roundings only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, log2, sqrt
 from typing import Any
 
@@ -53,8 +53,11 @@ def fill(family: str, shapes: Mapping[str, Sizes], room: Room, seed: int) -> dic
     if family not in FAMILIES:
         raise ValueError(f"`family` is {family!r}, but must be one of {', '.join(sorted(FAMILIES))}")
     rng = np.random.default_rng(seed)
-    wide = FAMILIES[family](rng, dict(shapes), room)
     dtype = numpy_dtype(room.dtype)
+    if dtype.kind == "c":  # each part of a product sums two
+        real, imaginary = (FAMILIES[family](rng, dict(shapes), replace(room, terms=2 * room.terms)) for _ in range(2))
+        return {name: _cast(real[name] + 1j * imaginary[name], dtype) for name in shapes}
+    wide = FAMILIES[family](rng, dict(shapes), room)
     return {name: _cast(array, dtype) for name, array in wide.items()}
 
 
@@ -107,7 +110,8 @@ def _asymmetric(side: int) -> Callable[[Rng, dict[str, Sizes], Room], dict[str, 
         full = names[0] if side == 0 else names[-1]
         few = max(1, min(room.terms, 256))
         bits = max(1, min(room.operand_bits, floor(room.sum_bits - log2(few + 1))))
-        density = min(1.0, 0.8 * few / max(room.terms, 1))
+        # of many terms so few are kept that more than `few` would be a deviation of six sigma
+        density = 0.8 if room.terms <= few else 0.65 * few / room.terms
         out: dict[str, Float64Array] = {}
         for name, shape in shapes.items():
             if name == full:

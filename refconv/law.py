@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from refconv import judge, shrink
 from refconv.bound import Claims
-from refconv.cover import triples_of
 from refconv.dtypes import Array
 from refconv.judge import Interval, Violation
 from refconv.spec import OPERATIONS, Case, Operation
@@ -55,7 +54,7 @@ class Record:
     reasons: Counter[str] = field(default_factory=Counter)
     dtypes: Counter[str] = field(default_factory=Counter)
     worst: float | None = None
-    triples: set[frozenset[tuple[str, str]]] = field(default_factory=set)
+    rows: set[tuple[tuple[str, str], ...]] = field(default_factory=set)  # features of the accepted cases
     status: str = "unverified"  # verified, violated, unverified; absent: a characteristic that does not hold
     violation: Violation | None = None
     seconds: float = 0.0
@@ -64,7 +63,7 @@ class Record:
         self.accepted += 1
         if case is not None:
             self.dtypes[case.dtype] += 1
-            self.triples.update(triples_of(dict(case.features)))
+            self.rows.add(case.features)
         if isinstance(note, float):
             self.worst = max(note, self.worst or 0.0)
 
@@ -85,10 +84,10 @@ class Judged:
     def __call__(self, case: Case) -> dict[str, Array]:
         return self.call(case).results
 
-    def call(self, case: Case) -> Call:
+    def call(self, case: Case, memory: Call | None = None) -> Call:
         """Raises Declined, or a Violation where the call fails, has the wrong form or changes its operands."""
         try:
-            call = self.subject.call(case)
+            call = self.subject.call(case, memory)
         except Failure as failure:
             raise Violation(str(failure), case) from failure
         judge.form(call.results, case)
@@ -146,7 +145,8 @@ class Law:
     def _search(self, judged: Judged, record: Record, turn: int) -> Violation | None:
         scope = judged.subject.scope
         drawn = {n: d(judged.operation, scope) if callable(d) else d for n, d in self.draws.items()}
-        smallest: list[tuple[Violation, dict[str, Any]]] = []
+        smallest: list[Violation] = []
+        latest: dict[str, Any] = {}  # what was drawn when a violation was last seen
 
         def attempt(**values: Any) -> None:
             case = values.get("case")
@@ -157,8 +157,9 @@ class Law:
                 record.decline(str(declined))
             except Violation as violation:
                 violation.case = violation.case or case
-                if not smallest or _size(violation) <= _size(smallest[0][0]):
-                    smallest[:] = [(violation, values)]
+                latest.update(values)
+                if not smallest or _size(violation) <= _size(smallest[0]):
+                    smallest[:] = [violation]
                 raise
 
         effort = judged.effort
@@ -179,9 +180,9 @@ class Law:
         try:
             hypothesis.seed(zlib.crc32(key.encode()))(run)()
         except Violation as violation:
-            return self._simplify(judged, violation, smallest[-1][1]) if shrinks else violation
+            return self._simplify(judged, violation, latest) if shrinks else violation
         except errors.Flaky:
-            first = smallest[0][0]
+            first = smallest[0]
             first.args = (f"{first.reason} (not on every call)",)
             return first
         return None

@@ -17,8 +17,8 @@ from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
 __all__ = ["OPTIONS", "PROFILES", "effort", "subjects"]
 
-# Examples of a law with share 1: about 15 seconds, 2 minutes, and as long as it takes, for PyTorch on two cores.
-PROFILES = {"quick": 40, "standard": 320, "thorough": 2000}
+# Examples of a law with share 1: about 15 seconds, 2 minutes and 6 minutes for PyTorch on two cores.
+PROFILES = {"quick": 24, "standard": 160, "thorough": 400}
 FIXES = (
     "kernel_size",
     "stride",

@@ -180,7 +180,7 @@ def max_pool1d(
 
     y[o] = max over t of x[o s - p + t d], exact in the operands' own format; NaN in a window gives NaN, a window of
     padding alone minus infinity (or the lowest integer). The printed definition has s = 1 in the index; windows that
-    do not overlap need s = k [seed notes 000, def. 24.2 and ex. 24.7].
+    do not overlap need s = k [Boureau, Ponce, LeCun 2010].
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def max_pool2d(
 
     y[o] = max over t of x[o s - p + t d], exact in the operands' own format; NaN in a window gives NaN, a window of
     padding alone minus infinity (or the lowest integer). The printed definition has s = 1 in the index; windows that
-    do not overlap need s = k [seed notes 000, def. 24.2 and ex. 24.7].
+    do not overlap need s = k [Boureau, Ponce, LeCun 2010].
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ def max_pool3d(
 
     y[o] = max over t of x[o s - p + t d], exact in the operands' own format; NaN in a window gives NaN, a window of
     padding alone minus infinity (or the lowest integer). The printed definition has s = 1 in the index; windows that
-    do not overlap need s = k [seed notes 000, def. 24.2 and ex. 24.7].
+    do not overlap need s = k [Boureau, Ponce, LeCun 2010].
 
     Parameters
     ----------
@@ -337,7 +337,7 @@ def avg_pool1d(
 ) -> Array:
     """Average of every window, over one spatial axis.
 
-    y[o] = (sum over t of x[o s - p + t]) / count [seed notes 000, def. 24.2]; float16 and bfloat16 are summed in
+    y[o] = (sum over t of x[o s - p + t]) / count [LeCun et al. 1998]; float16 and bfloat16 are summed in
     float32 and rounded once. PyTorch's limit on the padding leaves no window without a cell that counts.
 
     Parameters
@@ -389,7 +389,7 @@ def avg_pool2d(
 ) -> Array:
     """Average of every window, over two spatial axes.
 
-    y[o] = (sum over t of x[o s - p + t]) / count [seed notes 000, def. 24.2]; float16 and bfloat16 are summed in
+    y[o] = (sum over t of x[o s - p + t]) / count [LeCun et al. 1998]; float16 and bfloat16 are summed in
     float32 and rounded once. PyTorch's limit on the padding leaves no window without a cell that counts.
 
     Parameters
@@ -441,7 +441,7 @@ def avg_pool3d(
 ) -> Array:
     """Average of every window, over three spatial axes.
 
-    y[o] = (sum over t of x[o s - p + t]) / count [seed notes 000, def. 24.2]; float16 and bfloat16 are summed in
+    y[o] = (sum over t of x[o s - p + t]) / count [LeCun et al. 1998]; float16 and bfloat16 are summed in
     float32 and rounded once. PyTorch's limit on the padding leaves no window without a cell that counts.
 
     Parameters
@@ -494,7 +494,7 @@ def max_pool1d_backward(
 ) -> Array:
     """Gradient of `max_pool1d` with respect to its input.
 
-    dx[i] = sum of g[o] over the windows whose recorded maximum is at i [seed notes 000, sec. 2.2.2]: the first of equal
+    dx[i] = sum of g[o] over the windows whose recorded maximum is at i [Boureau, Ponce, LeCun 2010]: the first of equal
     maxima in row-major order, the last of several NaN, the first cell where all are minus infinity.
 
     Parameters
@@ -551,7 +551,7 @@ def max_pool2d_backward(
 ) -> Array:
     """Gradient of `max_pool2d` with respect to its input.
 
-    dx[i] = sum of g[o] over the windows whose recorded maximum is at i [seed notes 000, sec. 2.2.2]: the first of equal
+    dx[i] = sum of g[o] over the windows whose recorded maximum is at i [Boureau, Ponce, LeCun 2010]: the first of equal
     maxima in row-major order, the last of several NaN, the first cell where all are minus infinity.
 
     Parameters
@@ -608,7 +608,7 @@ def max_pool3d_backward(
 ) -> Array:
     """Gradient of `max_pool3d` with respect to its input.
 
-    dx[i] = sum of g[o] over the windows whose recorded maximum is at i [seed notes 000, sec. 2.2.2]: the first of equal
+    dx[i] = sum of g[o] over the windows whose recorded maximum is at i [Boureau, Ponce, LeCun 2010]: the first of equal
     maxima in row-major order, the last of several NaN, the first cell where all are minus infinity.
 
     Parameters
@@ -665,7 +665,7 @@ def avg_pool1d_backward(
 ) -> Array:
     """Gradient of `avg_pool1d` with respect to its input.
 
-    dx[i] = sum of g[o] / count[o] over the windows that contain i [seed notes 000, sec. 2.2.2]; only the shape and the
+    dx[i] = sum of g[o] / count[o] over the windows that contain i [LeCun et al. 1998]; only the shape and the
     format of `input` matter.
 
     Parameters
@@ -720,7 +720,7 @@ def avg_pool2d_backward(
 ) -> Array:
     """Gradient of `avg_pool2d` with respect to its input.
 
-    dx[i] = sum of g[o] / count[o] over the windows that contain i [seed notes 000, sec. 2.2.2]; only the shape and the
+    dx[i] = sum of g[o] / count[o] over the windows that contain i [LeCun et al. 1998]; only the shape and the
     format of `input` matter.
 
     Parameters
@@ -775,7 +775,7 @@ def avg_pool3d_backward(
 ) -> Array:
     """Gradient of `avg_pool3d` with respect to its input.
 
-    dx[i] = sum of g[o] / count[o] over the windows that contain i [seed notes 000, sec. 2.2.2]; only the shape and the
+    dx[i] = sum of g[o] / count[o] over the windows that contain i [LeCun et al. 1998]; only the shape and the
     format of `input` matter.
 
     Parameters
@@ -820,7 +820,7 @@ def avg_pool3d_backward(
 def global_avg_pool(input: Any) -> Array:
     """Average of every channel of every image, over however many spatial axes there are.
 
-    y[n, c] = (sum of x[n, c]) / (number of cells), the head of NiN, GoogLeNet and ResNet [seed notes 003].
+    y[n, c] = (sum of x[n, c]) / (number of cells), the head of NiN, GoogLeNet and ResNet [Lin, Chen, Yan 2014].
 
     Parameters
     ----------
@@ -857,7 +857,7 @@ def global_avg_pool(input: Any) -> Array:
 def upsample(input: Any, scale_factor: Any) -> Array:
     """Every element repeated into a block: the adjoint of sums over windows that do not overlap.
 
-    y[i] = x[floor(i / f)], the up_sample of the pooling gradient [seed notes 000, sec. 2.2.2]: divided by the number of
+    y[i] = x[floor(i / f)], the up_sample of the pooling gradient [LeCun et al. 1998]: divided by the number of
     cells of a block it is the gradient of average pooling.
 
     Parameters

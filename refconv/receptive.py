@@ -62,7 +62,7 @@ def _layer(value: Any, position: int) -> Layer:
 def receptive_field(layers: Iterable[Any]) -> ReceptiveField:
     """The receptive field of a stack of convolutions and poolings along one axis.
 
-    R(l) = 1 + sum over j of (F(j) - 1) prod over i < j of S(i) [seed notes 000, sec. 1.5.3], where a dilated kernel
+    R(l) = 1 + sum over j of (F(j) - 1) prod over i < j of S(i) [Araujo, Norris, Sim 2019], where a dilated kernel
     counts with its extent, F = d (k - 1) + 1. Padding does not change the size, only where the field starts.
 
     Parameters

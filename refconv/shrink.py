@@ -54,8 +54,9 @@ def _steps(array: Array) -> Iterator[Array]:
         if not np.array_equal(whole, wide):
             yield whole.astype(array.dtype)
         flat = wide.ravel()
-        if np.count_nonzero(flat) > 1:
-            yield np.where(wide != 0, 1.0, 0.0).astype(array.dtype)
+        ones = np.where(wide != 0, 1.0, 0.0)
+        if not np.array_equal(ones, wide):
+            yield ones.astype(array.dtype)
     used = np.flatnonzero(flat)
     size = max(1, len(used))
     while size >= 1:

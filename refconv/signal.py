@@ -97,7 +97,7 @@ def _convolve(a: Array, b: Array, mode: str, method: str) -> Array:
 def convolve(in1: Any, in2: Any, mode: str = "full", *, method: str = "auto") -> Array:
     """The true convolution, which flips and commutes.
 
-    h[k] = sum over t of f[t] g[k - t] on every axis [seed notes 000, sec. 1.2.1; 002]; the cross-correlation of
+    h[k] = sum over t of f[t] g[k - t] on every axis [Oppenheim, Schafer 2010, sec. 2.3]; the cross-correlation of
     machine learning is this with one operand flipped on every axis.
 
     Parameters
@@ -143,7 +143,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", *, method: str = "auto") ->
 def correlate(in1: Any, in2: Any, mode: str = "full", *, method: str = "auto") -> Array:
     """The cross-correlation: the second operand slides without a flip, conjugated.
 
-    h[k] = sum over t of f[t] conj(g[t - k + m - 1]) on every axis, m being the size of g [seed notes 000, sec. 1.2.2;
+    h[k] = sum over t of f[t] conj(g[t - k + m - 1]) on every axis, m being the size of g [Oppenheim, Schafer 2010;
     scipy.signal.correlate]. Swapping the operands mirrors (and conjugates) the result: it does not commute.
 
     Parameters

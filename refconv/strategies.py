@@ -7,8 +7,9 @@ shrinks each feature towards its plainest value and each number towards the smal
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 LAYOUTS = ("contiguous", "transposed", "strided", "inset", "read-only", "reversed")
 BUDGET = 300_000  # multiply-adds of one case, roughly
 LONG = 4608  # terms of a long reduction: 512 channels under a 3x3 kernel
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23)
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
 TAILS = (3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65)
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -92,6 +93,8 @@ _TRANSPOSED_NEVER: list[dict[str, tuple[str, ...]]] = [
     {"size": ("one",), "padding": ("over half", "beyond kernel")},
     {"size": ("one",), "padding": ("one side", "uneven"), "kernel": ("1",)},
 ]
+# Features that say nothing of a transposed convolution: a kernel always fits, its remainder is output padding.
+_TRANSPOSED_WITHOUT = {"padding": ("same", "beyond input"), "kernel": ("whole",), "remainder": ("free", "yes")}
 _POOL_FEATURES = {
     "stride": ("default", "1", ">1", ">kernel"),
     "dilation": ("1", ">1"),
@@ -135,7 +138,7 @@ def plan(operation: Operation | str, scope: Scope | None = None) -> Design:
     ('1', 'several', 'depthwise', 'multiplier')
     """
     op = OPERATIONS[operation] if isinstance(operation, str) else operation
-    scope = scope or Scope()
+    scope = _suited(op, scope or Scope())
     data = {"family": _families(op, scope), "layout": tuple(scope.layouts)}
     if op.kind in ("convolve", "correlate"):
         return Design({**_SIGNAL_FEATURES, **data}, _SIGNAL_NEVER)
@@ -144,13 +147,17 @@ def plan(operation: Operation | str, scope: Scope | None = None) -> Design:
         features.pop("dilation" if op.kind.startswith("avg") else "count_include_pad")
         if not scope.pairs:
             features["padding"] = _POOL_FEATURES["padding"][:2]
+        if not scope.empty:
+            features["batch"] = ("1", "many")
         return _fixed(Design(features, _POOL_NEVER), op, scope)
     features = {**_CONV_FEATURES, **data}
     never = list(_CONV_NEVER)
     if not scope.pairs:
         features["padding"] = tuple(v for v in features["padding"] if v not in ("one side", "uneven"))
     if op.kind == "conv_transpose":
-        features["padding"] = tuple(v for v in features["padding"] if v not in ("same", "beyond input"))
+        for name, values in _TRANSPOSED_WITHOUT.items():
+            features[name] = tuple(v for v in features[name] if v not in values)
+        features.pop("remainder")
         never += _TRANSPOSED_NEVER
     else:
         features.pop("output padding")
@@ -173,16 +180,32 @@ def _families(op: Operation, scope: Scope) -> tuple[str, ...]:
 _FIX_RULES: dict[str, Callable[[Any], tuple[str, tuple[str, ...]]]] = {
     "stride": lambda v: ("stride", ("1",) if _all_one(v) else (">1", ">kernel")),
     "dilation": lambda v: ("dilation", ("1",) if _all_one(v) else (">1",)),
-    "groups": lambda v: ("groups", ("1",) if v == 1 else ("several",)),
     "kernel_size": lambda v: ("kernel", ("1",) if _all_one(v) else (("odd",) if _odd(v) else ("even",))),
     "ceil_mode": lambda v: ("ceil_mode", ("yes",) if v else ("no",)),
     "count_include_pad": lambda v: ("count_include_pad", ("yes",) if v else ("no",)),
-    "output_padding": lambda v: ("output padding", (">0",) if v else ("0",)),
+    "output_padding": lambda v: ("output padding", ("0",) if _all_zero(v) else (">0",)),
+    "padding": lambda v: ("padding", ("fixed",)),
+    "batch": lambda v: ("batch", ("fixed",)),
+    "in_channels": lambda v: ("channels", ("fixed",)),
+    "out_channels": lambda v: ("channels", ("fixed",)),
+    "input_size": lambda v: ("size", ("fixed",)),
 }
+_SHAPES = ("kernel_size", "input_size", "batch", "in_channels", "out_channels")
+WIDE = 2**21  # most numbers in the patches of one channel-rich case where the input size is held fast
+
+
+def _suited(op: Operation, scope: Scope) -> Scope:
+    """The scope without fixed arguments that the operation does not have."""
+    shapes = _SHAPES if op.rank else ()
+    return replace(scope, fix={n: v for n, v in scope.fix.items() if n in op.arguments or n in shapes})
 
 
 def _all_one(value: Any) -> bool:
     return all(v == 1 for v in (value if isinstance(value, Sequence) else (value,)))
+
+
+def _all_zero(value: Any) -> bool:
+    return not any(value if isinstance(value, Sequence) else (value,))
 
 
 def _odd(value: Any) -> bool:
@@ -190,20 +213,40 @@ def _odd(value: Any) -> bool:
 
 
 def _fixed(base: Design, op: Operation, scope: Scope) -> Design:
-    features = dict(base.features)
-    for name, value in scope.fix.items():
+    fix, features = scope.fix, dict(base.features)
+
+    def keep(feature: str, kept: Sequence[str]) -> None:
+        if feature in features:
+            features[feature] = tuple(v for v in features[feature] if v in kept) or tuple(kept)
+
+    for name, value in fix.items():
         if name in _FIX_RULES:
-            feature, kept = _FIX_RULES[name](value)
-            if feature in features:
-                features[feature] = tuple(v for v in features[feature] if v in kept) or kept
-    if "padding" in scope.fix:
-        features["padding"] = ("fixed",)
-    if "input_size" in scope.fix:
-        features["size"], features["remainder"] = ("fixed",), ("free",)
-    if op.kind.startswith(("conv", "max", "avg")) and "kernel_size" in scope.fix and "padding" in features:
-        features["size"] = tuple(v for v in features["size"] if v != "one") or features["size"]
+            keep(*_FIX_RULES[name](value))
+    if {"groups", "in_channels", "out_channels"} & set(fix):
+        keep("groups", [kind for kind in ("1", "several", "depthwise", "multiplier") if _groupings(kind, fix)])
+    if fix.get("padding") == "same":
+        keep("stride", ("1",))
+    if "input_size" in fix:
+        size = prod(_fix(scope, "input_size", max(op.rank, 1)) or ())
+        keep("remainder", ("free",))
+        keep("kernel", [v for v in features["kernel"] if v != "whole"])
+        keep("padding", [v for v in features["padding"] if v != "beyond input" or size <= 32**op.rank])
+        terms = {"long": LONG, "tail": LONG // 8}
+        keep("channels", [v for v in features["channels"] if terms.get(v, 0) * size <= WIDE])
     never = [{f: tuple(v) for f, v in rule.items()} for rule in base.never]
     return Design(features, never)
+
+
+def _groupings(kind: str, fix: Mapping[str, Any]) -> list[int]:
+    """Numbers of groups of a kind that the fixed arguments allow."""
+    c, o, g = fix.get("in_channels"), fix.get("out_channels"), fix.get("groups")
+    suited: Callable[[int], bool] = {
+        "1": lambda n: n == 1,
+        "several": lambda n: n > 1 and (c is None or (c % n == 0 and c > n)) and (o is None or o % n == 0),
+        "depthwise": lambda n: n > 1 and c in (None, n) and o in (None, n),
+        "multiplier": lambda n: n > 1 and c in (None, n) and (o is None or (o % n == 0 and o > n)),
+    }[kind]
+    return [n for n in ([g] if g else [*range(1, 5), *([c] if c else []), *([o] if o else [])]) if suited(n)]
 
 
 # ------------------------------------------------------------------------------------------------- cases
@@ -217,7 +260,7 @@ def cases(operation: Operation | str, scope: Scope | None = None) -> st.SearchSt
     conv2d(input: float32[1, 1, 1, 1], weight: float32[1, 1, 1, 1]) [denseint, contiguous]
     """
     op = OPERATIONS[operation] if isinstance(operation, str) else operation
-    return _case(op, scope or Scope())
+    return _case(op, _suited(op, scope or Scope()))
 
 
 def _case(op: Operation, scope: Scope) -> st.SearchStrategy[Case]:
@@ -226,29 +269,32 @@ def _case(op: Operation, scope: Scope) -> st.SearchStrategy[Case]:
 
     @st.composite
     def strategy(draw: Draw) -> Case:
-        row = _row(draw, layout_plan)
-        dtype = draw(st.sampled_from(tuple(scope.dtypes)))
-        shapes, arguments, terms = build(draw, op, row, scope)
-        seed = draw(st.integers(0, 2**16))
+        # one object that makes every choice: the generator then has no parts that it could repeat for variety,
+        # which would leave most rows of the design untouched
+        choose = draw(st.randoms(use_true_random=False))
+        row = dict(_row(choose, layout_plan))
+        dtype = choose.choice(tuple(scope.dtypes))
+        shapes, arguments, terms = build(choose, op, row, scope)
+        seed = choose.randint(0, 2**16)
         operands = families.fill(row["family"], shapes, families.Room(dtype, terms), seed)
         return Case(op, operands, arguments, dtype, row["family"], row["layout"], tuple(sorted(row.items())))
 
     return strategy()
 
 
-def _row(draw: Draw, design: Design) -> Row:
+def _row(choose: Random, design: Design) -> Row:
     """A row of the design; each feature may fall back to its plainest value, rarely drawn, often shrunk to."""
     rows = design.rows
-    row, plain = rows[draw(st.integers(0, len(rows) - 1))], design.plain()
+    row, plain = rows[choose.randint(0, len(rows) - 1)], design.plain()
     for name in row:
-        if row[name] != plain[name] and draw(st.integers(0, 31)) == 0:
+        if row[name] != plain[name] and choose.randint(0, 31) == 0:
             simpler = {**row, name: plain[name]}
             row = simpler if design.feasible(simpler) else row
     return row
 
 
-def _int(draw: Draw, low: int, high: int) -> int:
-    return int(draw(st.integers(low, max(low, high))))
+def _int(choose: Random, low: int, high: int) -> int:
+    return choose.randint(low, max(low, high))
 
 
 def _fix(scope: Scope, name: str, rank: int) -> Sizes | None:
@@ -263,7 +309,7 @@ def _short(values: Sequence[int]) -> Any:
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
-def _kernel(draw: Draw, row: Row, rank: int, scope: Scope, least: int = 1) -> Sizes:
+def _kernel(choose: Random, row: Row, rank: int, scope: Scope, least: int = 1) -> Sizes:
     fixed = _fix(scope, "kernel_size", rank)
     if fixed:
         return fixed
@@ -271,78 +317,91 @@ def _kernel(draw: Draw, row: Row, rank: int, scope: Scope, least: int = 1) -> Si
     if kind == "1":
         return (1,) * rank
     if kind == "odd":
-        return tuple(2 * _int(draw, 1, large // 2) + 1 for _ in range(rank))
+        first = max(1, least // 2)
+        return tuple(2 * _int(choose, first, max(first, large // 2)) + 1 for _ in range(rank))
     if kind == "even":
         first = max(2, least + least % 2)
-        return tuple(2 * _int(draw, first // 2, max(first // 2, (large + 1) // 2)) for _ in range(rank))
-    return tuple(_int(draw, max(2, least), max(3, least)) for _ in range(rank))
+        return tuple(2 * _int(choose, first // 2, max(first // 2, (large + 1) // 2)) for _ in range(rank))
+    return tuple(_int(choose, max(2, least), max(3, least)) for _ in range(rank))
 
 
-def _strides(draw: Draw, row: Row, kernel: Sizes, scope: Scope) -> Sizes:
+def _strides(choose: Random, row: Row, kernel: Sizes, scope: Scope) -> Sizes:
     rank = len(kernel)
     fixed = _fix(scope, "stride", rank)
     if fixed:
         return fixed
     if row["stride"] == "1":
         return (1,) * rank
-    uneven = row["remainder"] == "yes"
+    uneven = row.get("remainder") == "yes"
     if row["stride"] == ">kernel":
-        wide = [k + _int(draw, 1, 2) for k in kernel]
+        wide = [k + _int(choose, 1, 2) for k in kernel]
         # an odd stride above 2 leaves a remainder at some prime and some tail
         return tuple(max(3, s + (s + 1) % 2) if uneven else s for s in wide)
-    out = [_int(draw, 1, min(k, 3)) for k in kernel]
-    lead = next((i for i, k in enumerate(kernel) if k > 1), 0)
-    out[lead] = 3 if uneven else max(2, out[lead])
+    out = [_int(choose, 1, min(k, 3)) for k in kernel]
+    # the last axis is the demanding one: it has the remainder
+    out[-1] = 3 if uneven and kernel[-1] > 2 else max(2, out[-1])
     return tuple(out)
 
 
-def _dilations(draw: Draw, row: Row, rank: int, scope: Scope) -> Sizes:
+def _dilations(choose: Random, row: Row, rank: int, scope: Scope) -> Sizes:
     fixed = _fix(scope, "dilation", rank)
     if fixed:
         return fixed
     if row.get("dilation", "1") == "1":
         return (1,) * rank
-    out = [_int(draw, 1, 3) for _ in range(rank)]
+    out = [_int(choose, 1, 3) for _ in range(rank)]
     out[-1] = max(2, out[-1])
     return tuple(out)
 
 
-def _pads(draw: Draw, row: Row, extent: Sizes, n: int, axis: int) -> tuple[int, int]:
-    """Padding of one axis; `n` is the input size it must exceed where it lies beyond the input."""
-    e, kind = extent[axis], row["padding"]
-    half = max(1, e // 2)
+def _pads(choose: Random, row: Row, e: int, n: int, stride: int) -> tuple[int, int]:
+    """Padding of one axis under a kernel of extent e; `n` is the input size, which must then fit where it can."""
+    kind, half, missing = row["padding"], max(1, e // 2), max(0, e - n)
     if kind == "symmetric":
-        return (p := _int(draw, 1, half), p)
+        return (p := _int(choose, min(half, max(1, -(-missing // 2))), half), p)
     if kind == "over half":
-        return (p := min(e - 1, _int(draw, e // 2 + 1, e - 1)), p) if e > 2 else (half, half)
+        return (p := min(e - 1, _int(choose, e // 2 + 1, e - 1)), p) if e > 2 else (half, half)
     if kind == "beyond kernel":
-        return (p := _int(draw, e, e + 1), p)
+        return (p := _int(choose, e, e + 1), p)
     if kind == "beyond input":
-        p = max(n + 1, -(-(e - n) // 2))
+        p = max(n + 1, -(-missing // 2))
+        # the input's size stays as it is: the remainder is the padding's
+        p += row.get("remainder") == "yes" and (n + 2 * p - e) % stride == 0
         return (p, p)
     if kind == "one side":
-        a = _int(draw, max(1, e - n), max(1, e - n) + 1)
-        return (0, a) if draw(st.booleans()) else (a, 0)
+        a = _int(choose, max(1, missing), max(1, missing) + 1)
+        return (0, a) if choose.randint(0, 1) else (a, 0)
     if kind == "uneven":
-        low = max(0, e - n) // 2
-        a = _int(draw, low, low + 1)
-        return (a, max(e - n - a, a) + 1) if draw(st.booleans()) else (max(e - n - a, a) + 1, a)
+        low = max(1, missing // 2)
+        a = _int(choose, low, low + 1)
+        return (a, max(missing - a, a) + 1) if choose.randint(0, 1) else (max(missing - a, a) + 1, a)
     return (0, 0)
 
 
-def _sizes(draw: Draw, row: Row, rank: int, scope: Scope) -> list[int]:
+def _transposed_pads(choose: Random, row: Row, e: int, n: int) -> tuple[int, int]:
+    """Padding of one axis of a transposed convolution; a single input must keep an output: less than e in all."""
+    kind = row["padding"]
+    if n > 1 or kind not in ("symmetric", "one side", "uneven"):
+        return _pads(choose, row, e, e, 1)
+    if kind == "symmetric":
+        return (p := _int(choose, 1, max(1, (e - 1) // 2)), p)
+    first = (0, _int(choose, 1, max(1, min(2, e - 1)))) if kind == "one side" else (1, 2)
+    return first if choose.randint(0, 1) else (first[1], first[0])
+
+
+def _sizes(choose: Random, row: Row, rank: int, scope: Scope) -> list[int]:
     """Input sizes before they are made to fit; the demanding one is the last axis."""
     fixed = _fix(scope, "input_size", rank)
     if fixed:
         return list(fixed)
     small = {1: 8, 2: 5, 3: 3}[rank]
-    out = [_int(draw, 1, small) for _ in range(rank)]
+    out = [_int(choose, 1, small) for _ in range(rank)]
     if row["size"] == "one":
         out[-1] = 1
     elif row["size"] == "prime":
-        out[-1] = draw(st.sampled_from(PRIMES[: 9 if rank < 3 else 6]))
+        out[-1] = choose.choice(PRIMES[: 9 if rank < 3 else 6])
     elif row["size"] == "tail":
-        out[-1] = draw(st.sampled_from(TAILS if rank < 3 else TAILS[:8]))
+        out[-1] = choose.choice(TAILS if rank < 3 else TAILS[:8])
     return out
 
 
@@ -356,88 +415,190 @@ def _fit(n: int, least: int, row: Row, room: int, stride: int, axis_is_last: boo
     if axis_is_last and row["size"] in kinds:
         known = [v for v in kinds[row["size"]] if v >= max(n, least)]
         values = known or [v for v in kinds[row["size"]] if v >= least] or [max(n, least)]
-    if axis_is_last and row["remainder"] == "yes":
+    if axis_is_last and row.get("remainder") == "yes":
         wanted = [v for v in values if (v + room) % stride]
         values = wanted or [v for v in kinds.get(row["size"], values) if v >= least and (v + room) % stride] or values
     return values[0]
 
 
-def _padding_argument(draw: Draw, pads: Sequence[tuple[int, int]]) -> Any:
+def _padding_argument(choose: Random, pads: Sequence[tuple[int, int]]) -> Any:
     if all(a == b for a, b in pads):
         return _short([a for a, _ in pads])
     return tuple(pads)
 
 
-def _channels(draw: Draw, row: Row, taps: int, scope: Scope) -> tuple[int, int, int]:
+def _channels(choose: Random, row: Row, taps: int, scope: Scope) -> tuple[int, int, int]:
     """(in channels, out channels, groups)."""
     kind = row["channels"]
-    if "in_channels" in scope.fix:
-        groups = int(scope.fix.get("groups", 1))
-        return int(scope.fix["in_channels"]), groups * int(scope.fix.get("out_channels", groups)) // groups, groups
-    if kind == "long":
-        return max(1, LONG // taps), _int(draw, 1, 2), 1
+    if {"groups", "in_channels", "out_channels"} & set(scope.fix):
+        return _fixed_channels(choose, row, scope)
+    if kind == "long":  # shrinks through powers of two and their neighbours
+        return choose.choice([33, 64, 65, 129, 257, 512] + [max(1, LONG // taps)] * 10), _int(choose, 1, 2), 1
     tails = (4, 7, 8, 9, 15, 16, 17, 31, 33)
     if row["groups"] == "1":
         if kind == "tail":
-            wide = draw(st.sampled_from(tails))
-            return (wide, _int(draw, 1, 3), 1) if draw(st.booleans()) else (_int(draw, 1, 3), wide, 1)
-        return (1, 1, 1) if kind == "one" else (_int(draw, 1, 4), _int(draw, 1, 4), 1)
-    fixed = scope.fix.get("groups")
-    groups = int(fixed) if fixed else (draw(st.sampled_from(tails)) if kind == "tail" else _int(draw, 2, 4))
+            wide = choose.choice(tails)
+            return (wide, _int(choose, 1, 3), 1) if choose.randint(0, 1) else (_int(choose, 1, 3), wide, 1)
+        return (1, 1, 1) if kind == "one" else (_int(choose, 1, 4), _int(choose, 1, 4), 1)
+    groups = choose.choice(tails) if kind == "tail" else _int(choose, 2, 4)
     if row["groups"] == "several":
-        return groups * _int(draw, 2, 3), groups * _int(draw, 1, 2), groups
-    multiplier = 1 if row["groups"] == "depthwise" else _int(draw, 2, 3)
+        return groups * _int(choose, 2, 3), groups * _int(choose, 1, 2), groups
+    multiplier = 1 if row["groups"] == "depthwise" else _int(choose, 2, 3)
     return groups, groups * multiplier, groups
 
 
-def _conv_case(draw: Draw, op: Operation, row: Row, scope: Scope) -> tuple[dict[str, Sizes], dict[str, Any], int]:
+def _fixed_channels(choose: Random, row: Row, scope: Scope) -> tuple[int, int, int]:
+    kind, fix = row["groups"], scope.fix
+    possible = _groupings(kind, fix) or [fix.get("groups", 1)]
+    groups = choose.choice(possible)
+    least = {"several": 2, "depthwise": 1, "multiplier": 1, "1": 1}[kind]
+    inside = {"several": 3, "depthwise": 1, "multiplier": 1, "1": 4}[kind]
+    outside = {"several": (1, 2), "depthwise": (1, 1), "multiplier": (2, 3), "1": (1, 4)}[kind]
+    c = fix.get("in_channels") or groups * _int(choose, least, inside)
+    return c, fix.get("out_channels") or groups * _int(choose, *outside), groups
+
+
+def _conv_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[dict[str, Sizes], dict[str, Any], int]:
     rank, transposed = op.rank, op.kind == "conv_transpose"
-    dilation = _dilations(draw, row, rank, scope)
-    kernel = _kernel(draw, row, rank, scope, least=3 if row["padding"] == "over half" else 1)
-    extent = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-    stride = _strides(draw, row, kernel, scope)
-    n = _sizes(draw, row, rank, scope)
+    dilation = _dilations(choose, row, rank, scope)
+    kernel = _kernel(choose, row, rank, scope, least=_least_kernel(row, transposed))
+    stride = _strides(choose, row, kernel, scope)
+    stride, dilation = _room_for_extra(stride, dilation, scope)
+    n = _sizes(choose, row, rank, scope)
+    if "input_size" in scope.fix and not transposed:
+        free = row["padding"] not in ("none", "fixed")  # other padding makes room
+        kernel, dilation = _squeezed(kernel, dilation, n, scope, free)
+    extent = _extent(kernel, dilation)
     if row["kernel"] == "whole":
         n = list(extent)
     same = row["padding"] == "same"
-    if same:
-        pads = list(conv_spec(rank, kernel, 1, "same", dilation).padding)
-    elif "padding" in scope.fix:
-        pads = list(conv_spec(rank, kernel, 1, scope.fix["padding"], dilation).padding)
+    fixed = scope.fix.get("padding", 0)
+    if same or row["padding"] == "fixed":
+        pads = list(conv_spec(rank, kernel, 1, "same" if same else fixed, dilation).padding)
+    elif transposed:
+        pads = [_transposed_pads(choose, row, e, size) for e, size in zip(extent, n, strict=True)]
     else:
-        pads = [_pads(draw, row, extent, size, i) for i, size in enumerate(n)]
+        pads = [_pads(choose, row, e, size, s) for e, size, s in zip(extent, n, stride, strict=True)]
     extra = (0,) * rank
     if transposed:
-        extra = _output_padding(draw, row, stride, dilation, scope)
-        n = _transposed_sizes(n, pads, extent, stride, extra)
+        extra = _output_padding(choose, row, stride, dilation, scope)
+        least = _transposed_sizes(pads, extent, stride, extra)
+        if "input_size" not in scope.fix:
+            n = [_fit(n[i], least[i], row, 0, 1, i == rank - 1) for i in range(rank)]
     elif "input_size" not in scope.fix and row["kernel"] != "whole":
         for i in range(rank):
             room = sum(pads[i]) - extent[i]
             n[i] = _fit(n[i], max(1, -room), row, room, stride[i], i == rank - 1)
-    c, o, groups = _channels(draw, row, prod(kernel), scope)
-    batch = _batch(draw, row, scope)
+    elif row["padding"] == "none":
+        pads = [(p := -(-max(0, e - size) // 2), p) for e, size in zip(extent, n, strict=True)]
+    if scope.fix:
+        row.update(_observed(row, kernel, stride, dilation, n, pads))
+    c, o, groups = _channels(choose, row, prod(kernel), scope)
+    batch = _batch(choose, row, scope)
     x = (batch, c, *n)
     w = (o, c // groups, *kernel) if not transposed else (c, o // groups, *kernel)
     arguments: dict[str, Any] = {}
     if any(s != 1 for s in stride):
         arguments["stride"] = _short(stride)
-    if same:
+    if same or isinstance(fixed, str):
         arguments["padding"] = "same"
     elif any(a or b for a, b in pads):
-        arguments["padding"] = _padding_argument(draw, pads)
+        arguments["padding"] = _padding_argument(choose, pads)
+    elif not transposed and "padding" not in scope.fix and choose.randint(0, 7) == 7:
+        arguments["padding"] = "valid"  # the word for no padding
     if any(extra):
         arguments["output_padding"] = _short(extra)
     if any(d != 1 for d in dilation):
         arguments["dilation"] = _short(dilation)
     if groups != 1:
         arguments["groups"] = groups
-    return _conv_shapes(op, row, x, w, conv_spec(rank, kernel, stride, pads, dilation, groups), arguments)
+    spec = conv_spec(rank, kernel, stride, pads, dilation, groups)
+    if not transposed and 0 in spec.output_size(tuple(n), kernel):
+        raise ValueError(f"no output is left of `input_size` {tuple(n)} by `kernel_size` {kernel}")
+    if "batch" not in scope.fix:
+        x = _within_budget(op, row, x, w, spec)
+    return _conv_shapes(op, row, x, w, spec, arguments)
+
+
+def _least_kernel(row: Row, transposed: bool) -> int:
+    """The smallest kernel for which the row can be: a stride of 3 with a remainder, padding over half of it, outputs
+    of a single input."""
+    least = 3 if row["padding"] == "over half" or (row["stride"] == ">1" and row.get("remainder") == "yes") else 1
+    if transposed and row["size"] == "one":
+        least = max(least, {"symmetric": 3, "uneven": 4}.get(row["padding"], 1))
+    return least
+
+
+def _extent(kernel: Sizes, dilation: Sizes) -> Sizes:
+    return tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+
+
+def _room_for_extra(stride: Sizes, dilation: Sizes, scope: Scope) -> tuple[Sizes, Sizes]:
+    """A fixed output padding must be smaller than the stride or the dilation."""
+    extra = _fix(scope, "output_padding", len(stride)) or (0,) * len(stride)
+    if "stride" not in scope.fix:
+        axes = zip(stride, dilation, extra, strict=True)
+        stride = tuple(s if o < max(s, d) else o + 1 for s, d, o in axes)
+    elif "dilation" not in scope.fix:
+        axes = zip(stride, dilation, extra, strict=True)
+        dilation = tuple(d if o < max(s, d) else o + 1 for s, d, o in axes)
+    return stride, dilation
+
+
+def _squeezed(kernel: Sizes, dilation: Sizes, n: Sequence[int], scope: Scope, free: bool) -> tuple[Sizes, Sizes]:
+    """Kernel and dilation that fit an input whose size is held fast, unless they are held fast too."""
+    rank = len(kernel)
+    pads = conv_spec(rank, kernel, 1, scope.fix.get("padding", 0), dilation).padding
+    kernels, dilations = list(kernel), list(dilation)
+    for i in range(0 if free else rank):
+        room = max(1, n[i] + sum(pads[i]))
+        if "dilation" not in scope.fix and kernels[i] > 1:
+            dilations[i] = max(1, min(dilations[i], (room - 1) // (kernels[i] - 1)))
+        if "kernel_size" not in scope.fix:
+            kernels[i] = min(kernels[i], (room - 1) // dilations[i] + 1)
+    return tuple(kernels), tuple(dilations)
+
+
+# Whether an axis, padded by a and b, with a kernel of extent e and an input of size n, is padded so; strictest first.
+_PADDED: dict[str, Callable[[int, int, int, int], bool]] = {
+    "none": lambda a, b, e, n: a == b == 0,
+    "beyond input": lambda a, b, e, n: a == b > n,
+    "beyond kernel": lambda a, b, e, n: a == b >= e,
+    "over half": lambda a, b, e, n: a == b > e / 2,
+    "symmetric": lambda a, b, e, n: a == b,
+    "one side": lambda a, b, e, n: min(a, b) == 0,
+    "uneven": lambda a, b, e, n: True,
+}
+
+
+def _observed(
+    row: Row, kernel: Sizes, stride: Sizes, dilation: Sizes, n: Sequence[int], pads: Sequence[tuple[int, int]]
+) -> Row:
+    """The features that a call really has, where arguments held fast may have overruled its row."""
+    extent = _extent(kernel, dilation)
+    wide = any(s > k for s, k in zip(stride, kernel, strict=True))
+    kinds = {"one": (1,), "prime": PRIMES, "tail": TAILS}
+    axes = [(a, b, e, size) for (a, b), e, size in zip(pads, extent, n, strict=True)]
+    rest = [(size + a + b - e) % s for (a, b, e, size), s in zip(axes, stride, strict=True)]
+    out = {
+        "stride": "1" if _all_one(stride) else ">kernel" if wide else ">1",
+        "dilation": "1" if _all_one(dilation) else ">1",
+        "kernel": "1" if _all_one(kernel) else "odd" if _odd(kernel) else "even",
+        "size": row["size"] if n[-1] in kinds.get(row["size"], n) else "small",
+        "remainder": row["remainder"] if "remainder" in row and any(rest) else "free",
+    }
+    if row["stride"] == "default":
+        out["stride"] = "default"
+    if row["kernel"] == "whole" and tuple(n) == extent:
+        out["kernel"] = "whole"
+    if row["padding"] in _PADDED and not all(_PADDED[row["padding"]](*axis) for axis in axes):
+        out["padding"] = next(kind for kind, padded in _PADDED.items() if all(padded(*axis) for axis in axes))
+    return {name: value for name, value in out.items() if name in row}
 
 
 def _conv_shapes(
     op: Operation, row: Row, x: Sizes, w: Sizes, spec: Any, arguments: dict[str, Any]
 ) -> tuple[dict[str, Sizes], dict[str, Any], int]:
-    x = _within_budget(op, x, w, spec)
     shapes: dict[str, Sizes] = {"input": x, "weight": w}
     terms = prod(w[1:])
     if op.kind == "conv_transpose":
@@ -452,116 +613,133 @@ def _conv_shapes(
     return shapes, arguments, terms
 
 
-def _within_budget(op: Operation, x: Sizes, w: Sizes, spec: Any) -> Sizes:
-    """The batch cut down until the call costs no more than the budget."""
+def _within_budget(op: Operation, row: Row, x: Sizes, w: Sizes, spec: Any) -> Sizes:
+    """The batch cut down until the call costs no more than the budget; many stay at least two."""
     positions = prod(spec.output_size(x[2:], w[2:])) if op.kind != "conv_transpose" else prod(x[2:])
     cost = max(1, prod(w) * positions)
-    return (min(x[0], max(1, BUDGET // cost)), *x[1:])
+    return (min(x[0], max(2 if row["batch"] == "many" else 1, BUDGET // cost)), *x[1:])
 
 
-def _output_padding(draw: Draw, row: Row, stride: Sizes, dilation: Sizes, scope: Scope) -> Sizes:
+def _output_padding(choose: Random, row: Row, stride: Sizes, dilation: Sizes, scope: Scope) -> Sizes:
     fixed = _fix(scope, "output_padding", len(stride))
     if fixed:
         return fixed
     if row["output padding"] == "0":
         return (0,) * len(stride)
     most = [max(s, d) - 1 for s, d in zip(stride, dilation, strict=True)]
-    out = [_int(draw, 0, m) if m else 0 for m in most]
+    out = [_int(choose, 0, m) if m else 0 for m in most]
     if not any(out):
         where = max(range(len(most)), key=lambda i: most[i])
         out[where] = most[where]
     return tuple(out)
 
 
-def _transposed_sizes(
-    n: list[int], pads: Sequence[tuple[int, int]], extent: Sizes, stride: Sizes, extra: Sizes
-) -> list[int]:
-    """Sizes for which the transposed convolution has at least one output."""
-    least = [
-        max(1, -((e + o - 1 - a - b) // s) + 1) if e + o - 1 < a + b else 1
-        for (a, b), e, s, o in zip(pads, extent, stride, extra, strict=True)
-    ]
-    return [max(size, low) for size, low in zip(n, least, strict=True)]
+def _transposed_sizes(pads: Sequence[tuple[int, int]], extent: Sizes, stride: Sizes, extra: Sizes) -> Sizes:
+    """The smallest sizes for which the transposed convolution has an output: (n - 1) s + e + o - a - b > 0."""
+    axes = zip(pads, extent, stride, extra, strict=True)
+    return tuple(1 + -(-max(0, a + b + 1 - e - o) // s) for (a, b), e, s, o in axes)
 
 
-def _batch(draw: Draw, row: Row, scope: Scope) -> int:
+def _batch(choose: Random, row: Row, scope: Scope) -> int:
     if "batch" in scope.fix:
         return int(scope.fix["batch"])
     if row["batch"] == "many":
-        return int(draw(st.sampled_from((2, 3, 5, 9, 17))))
+        return int(choose.choice((2, 3, 5, 9, 17)))
     return 0 if row["batch"] == "0" else 1
 
 
-def _pool_case(draw: Draw, op: Operation, row: Row, scope: Scope) -> tuple[dict[str, Sizes], dict[str, Any], int]:
+def _pool_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[dict[str, Sizes], dict[str, Any], int]:
     rank = op.rank
-    dilation = _dilations(draw, row, rank, scope)
-    kernel = _kernel(draw, row, rank, scope)
-    if row["padding"] == "uneven":
-        kernel = tuple(max(2, k) for k in kernel)
-    stride = kernel if row["stride"] == "default" and "stride" not in scope.fix else _strides(draw, row, kernel, scope)
-    extent = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-    n = list(extent) if row["kernel"] == "whole" else _sizes(draw, row, rank, scope)
-    pads = [_pool_pads(draw, row, k) for k in kernel]
-    if "padding" in scope.fix:
-        pads = list(conv_spec(rank, kernel, 1, scope.fix["padding"]).padding)
+    dilation = _dilations(choose, row, rank, scope)
+    most = max((p for pair in _fixed_pairs(scope, rank) for p in pair), default=0)
+    kernel = _kernel(choose, row, rank, scope, least=max(2 * most, _least_kernel(row, False)))
+    if row["padding"] == "uneven" or most:
+        kernel = tuple(max(2 * most, 2, k) for k in kernel) if "kernel_size" not in scope.fix else kernel
+    n = _sizes(choose, row, rank, scope)
+    if "input_size" in scope.fix:
+        kernel, dilation = _squeezed(kernel, dilation, n, scope, False)
+    plain = row["stride"] == "default" and "stride" not in scope.fix
+    stride = kernel if plain else _strides(choose, row, kernel, scope)
+    extent = _extent(kernel, dilation)
+    n = list(extent) if row["kernel"] == "whole" else n
+    pads = [_pool_pads(choose, row, k) for k in kernel]
+    if row["padding"] == "fixed":
+        pads = list(_fixed_pairs(scope, rank))
     if "input_size" not in scope.fix and row["kernel"] != "whole":
         for i in range(rank):
             room = sum(pads[i]) - extent[i]
             # a dilated window must not miss the image: the input is at least as large as the gaps
-            least = max(1, -room, dilation[i])
+            least = max(1, -room, dilation[i] if kernel[i] > 1 else 1)
             n[i] = _fit(n[i], least, row, room, stride[i], i == rank - 1)
+    elif row["padding"] != "fixed":
+        # a kernel held fast may need padding to fit an input held fast
+        needed = [-(-max(0, e - size) // 2) for e, size in zip(extent, n, strict=True)]
+        pads = [(max(a, p), max(b, p)) for (a, b), p in zip(pads, needed, strict=True)]
+    if scope.fix:
+        row.update(_observed(row, kernel, stride, dilation, n, pads))
     arguments: dict[str, Any] = {"kernel_size": _short(kernel)}
     if row["stride"] != "default" or "stride" in scope.fix:
         arguments["stride"] = _short(stride)
     if any(a or b for a, b in pads):
-        arguments["padding"] = _padding_argument(draw, pads)
+        arguments["padding"] = _padding_argument(choose, pads)
     if any(d != 1 for d in dilation):
         arguments["dilation"] = _short(dilation)
     if row["ceil_mode"] == "yes":
         arguments["ceil_mode"] = True
     if row.get("count_include_pad") == "no":
         arguments["count_include_pad"] = False
-    channels = {"one": (1, 1), "few": (1, 4), "tail": (7, 9)}[row["channels"]]
-    x = (_batch(draw, row, scope), _int(draw, *channels), *n)
-    return _pool_shapes(op, x, pool_spec(rank, **arguments), arguments)
+    known = scope.fix.get("in_channels") or scope.fix.get("out_channels") or 1
+    channels = {"one": (1, 1), "few": (1, 4), "tail": (7, 9), "fixed": (known, known)}[row["channels"]]
+    x = (_batch(choose, row, scope), _int(choose, *channels), *n)
+    spec = pool_spec(rank, **arguments)
+    if 0 in spec.output_size(x[2:]):
+        raise ValueError(f"no output is left of `input_size` {x[2:]} by `kernel_size` {kernel}")
+    if "batch" not in scope.fix:
+        cost = max(1, x[1] * prod(spec.output_size(x[2:])) * prod(kernel))
+        x = (min(x[0], max(2 if row["batch"] == "many" else 1, BUDGET // cost)), *x[1:])
+    return _pool_shapes(op, x, spec, arguments)
+
+
+def _fixed_pairs(scope: Scope, rank: int) -> Sequence[tuple[int, int]]:
+    """The fixed padding of a pooling, none where it is free."""
+    return conv_spec(rank, (1,) * rank, 1, scope.fix["padding"]).padding if "padding" in scope.fix else ()
 
 
 def _pool_shapes(
     op: Operation, x: Sizes, spec: PoolSpec, arguments: dict[str, Any]
 ) -> tuple[dict[str, Sizes], dict[str, Any], int]:
     out = spec.output_size(x[2:])
-    batch = min(x[0], max(1, BUDGET // max(1, prod(x[1:2]) * prod(out) * prod(spec.kernel_size))))
-    x = (batch, *x[1:])
     shapes: dict[str, Sizes] = {"input": x}
     if op.kind.endswith("backward"):
         shapes = {"grad_output": (*x[:2], *out), **shapes}
     return shapes, arguments, prod(spec.kernel_size)
 
 
-def _pool_pads(draw: Draw, row: Row, k: int) -> tuple[int, int]:
+def _pool_pads(choose: Random, row: Row, k: int) -> tuple[int, int]:
     if row["padding"] == "symmetric" and k > 1:
-        return (p := _int(draw, 1, k // 2), p)
+        return (p := _int(choose, 1, k // 2), p)
     if row["padding"] == "uneven":
-        a = _int(draw, 0, k // 2 - 1)
-        return (a, k // 2) if draw(st.booleans()) else (k // 2, a)
+        a = _int(choose, 0, k // 2 - 1)
+        return (a, k // 2) if choose.randint(0, 1) else (k // 2, a)
     return (0, 0)
 
 
-def _signal_case(draw: Draw, op: Operation, row: Row, scope: Scope) -> tuple[dict[str, Sizes], dict[str, Any], int]:
+def _signal_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[dict[str, Sizes], dict[str, Any], int]:
     rank = int(row["rank"])
     large = {1: 7, 2: 5, 3: 3}[rank]
     if row["kernel"] == "1":
         small = [1] * rank
     else:
-        small = [2 * _int(draw, 1, large // 2) + (row["kernel"] == "odd") for _ in range(rank)]
+        small = [2 * _int(choose, 1, large // 2) + (row["kernel"] == "odd") for _ in range(rank)]
     if row["larger"] == "neither":
         first, second = list(small), list(small)
     else:
-        big = [k + _int(draw, 0, 4) for k in small]
+        big = [k + _int(choose, 0, 4) for k in small]
+        big[-1] = max(big[-1], small[-1] + 1)
         if row["size"] == "prime":
-            big[-1] = _fit_from(PRIMES, small[-1], draw)
+            big[-1] = _fit_from(PRIMES, small[-1] + 1, choose)
         elif row["size"] == "tail":
-            big[-1] = _fit_from(TAILS, small[-1], draw)
+            big[-1] = _fit_from(TAILS, small[-1] + 1, choose)
         first, second = (big, small) if row["larger"] == "in1" else (small, big)
     arguments = {} if row["mode"] == "full" else {"mode": row["mode"]}
     full_output_size(tuple(first), tuple(second), row["mode"])
@@ -569,5 +747,5 @@ def _signal_case(draw: Draw, op: Operation, row: Row, scope: Scope) -> tuple[dic
     return {"in1": tuple(first), "in2": tuple(second)}, arguments, terms
 
 
-def _fit_from(values: Sequence[int], least: int, draw: Draw) -> int:
-    return int(draw(st.sampled_from([v for v in values if v >= least])))
+def _fit_from(values: Sequence[int], least: int, choose: Random) -> int:
+    return int(choose.choice([v for v in values if v >= least]))

@@ -46,6 +46,7 @@ class Call:
     results: dict[str, Array]
     handed: dict[str, Array]
     memory: dict[str, Array]  # results as views of the memory the subject returned
+    given: dict[str, Any]  # the operands as the subject got them
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,13 @@ class Subject:
             return self.claims
         return replace(self.claims, algorithm=self.claim_for(case))
 
-    def call(self, case: Case) -> Call:
-        """One call. Raises Declined where the subject refuses such calls whatever the data, Failure where it fails."""
+    def call(self, case: Case, memory: Call | None = None) -> Call:
+        """One call. Raises Declined where the subject refuses such calls whatever the data, Failure where it fails.
+
+        With the call of another case of the same shapes, the new values are put in the memory of its operands.
+        """
         try:
-            return self._call(case)
+            return self._call(case, memory)
         except NotImplementedError as error:
             raise Declined(str(error)) from None
         except (ValueError, RuntimeError, TypeError) as error:
@@ -97,16 +101,29 @@ class Subject:
             return True
         return False
 
-    def _call(self, case: Case) -> Call:
-        handed = {name: arrange(self._axes_out(name, a), case.layout) for name, a in case.operands.items()}
-        given = {name: self._hand_over(a) for name, a in handed.items()}
+    def attempt(self, case: Case) -> dict[str, Array]:
+        """One call that may be impossible: whatever the subject raises goes through."""
+        return self._call(case).results
+
+    def _call(self, case: Case, before: Call | None = None) -> Call:
+        operands = {name: self._axes_out(name, a) for name, a in case.operands.items()}
+        if before is None:
+            handed = {name: arrange(a, case.layout) for name, a in operands.items()}
+            given = {name: self._hand_over(a) for name, a in handed.items()}
+        else:
+            given, handed = before.given, before.given
+            for name, a in operands.items():
+                self._overwrite(given[name], a)
         with np.errstate(all="ignore"):
+            state = np.geterr()
             raw = self._invoke(case, given)
+            if np.geterr() != state:
+                raise Failure("changed how NumPy treats floating-point errors (numpy.seterr)")
         memory = self._results(case, raw)
         results = {name: np.array(a) for name, a in memory.items()}
         if self.array == "torch":  # what the library may have copied to is not what was handed over
             handed = {name: _from_torch(a) for name, a in given.items()}
-        return Call(results, {name: self._axes_in(name, a) for name, a in handed.items()}, memory)
+        return Call(results, {name: self._axes_in(name, a) for name, a in handed.items()}, memory, given)
 
     def _invoke(self, case: Case, given: dict[str, Any]) -> Any:
         name, arguments = case.operation.name, dict(case.arguments)
@@ -137,6 +154,12 @@ class Subject:
         if not isinstance(value, np.ndarray):
             raise Failure(f"`{name}` is {type(value).__name__}, but must be {_ARRAY_TYPES[self.array]}")
         return value
+
+    def _overwrite(self, given: Any, values: Array) -> None:
+        if self.array == "torch":
+            given.copy_(_to_torch(values, self.device))
+        else:
+            given[...] = values
 
     def _hand_over(self, array: Array) -> Any:
         return array if self.array == "numpy" else _to_torch(array, self.device)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refconv.cover import triples_of
 from refconv.law import Record
 from refconv.spec import Case
 from refconv.strategies import plan
@@ -66,7 +67,8 @@ class Verdict:
 
     def coverage(self, operation: str) -> tuple[int, int]:
         """Feature triples exercised on accepted cases, and feasible ones."""
-        seen = {t for r in self.records if r.operation == operation for t in r.triples}
+        rows = {row for r in self.records if r.operation == operation for row in r.rows}
+        seen = {t for row in rows for t in triples_of(dict(row))}
         wanted = plan(operation, self.subject.scope).triples()
         return len(seen & wanted), len(wanted)
 

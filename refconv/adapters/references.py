@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 import refconv
 from refconv.algorithms import ALGORITHMS, pooling, signal
+from refconv.convolution import COMPUTED
 from refconv.spec import OPERATIONS, Case, Operation
 from refconv.strategies import Scope
 from refconv.subject import Subject
@@ -50,6 +53,6 @@ def _claim(way: str, case: Case) -> str:
         return str(signal.CONVOLVE[way].claim)
     kernel = case.operands["weight"].shape[2:]
     size = case.shapes["output"][2:] if op.kind == "conv_transpose" else case.operands["input"].shape[2:]
-    if ALGORITHMS[way].refuses(op.name, case.conv, size, kernel, next(iter(case.operands.values())).dtype):
+    if ALGORITHMS[way].refuses(op.name, case.conv, size, kernel, np.dtype(COMPUTED[case.dtype])):
         return "direct"
     return ALGORITHMS[way].claim(op.name, case.conv, size, kernel)

@@ -213,7 +213,7 @@ def _counted_cells(spec: PoolSpec, input_size: Sizes, dtype: np.dtype[Any]) -> A
 
 
 def avg_convolution(x: Array, spec: PoolSpec) -> Array:
-    """Average pooling is the cross-correlation with a constant kernel [seed notes 000, sec. 1.3.1].
+    """Average pooling is the cross-correlation with a constant kernel [LeCun et al. 1998].
 
     The kernel is all ones and the division comes last: the counts are the same cross-correlation of the cells
     that count, and a sum that is exact stays so where weights 1/count would round.
@@ -352,7 +352,7 @@ def avg_backward_spread(g: Array, x: Array, spec: PoolSpec) -> Array:
 def avg_backward_convolution(g: Array, x: Array, spec: PoolSpec) -> Array:
     """Up-sample by zeros between the shares, then correlate with the constant kernel, fully padded.
 
-    The adjoint of a cross-correlation is the transposed one [seed notes 000, sec. 2.2.2]; a constant kernel is its
+    The adjoint of a cross-correlation is the transposed one [LeCun et al. 1998]; a constant kernel is its
     own mirror image.
     """
     shares = _shares(g, spec, x.shape[2:])

@@ -1,0 +1,167 @@
+"""What every call keeps, whatever it computes: form, memory, state, and refusal of what cannot be."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from refconv import families, judge, strategies
+from refconv.judge import Violation
+from refconv.law import law
+from refconv.subject import Declined
+
+
+def _drawn(**changes):
+    """Cases of a scope with some of its fields replaced."""
+    return lambda operation, scope: strategies.cases(operation, replace(scope, **changes))
+
+
+def _other(case, seed):
+    """The same call on fresh data."""
+    shapes = {name: a.shape for name, a in case.operands.items()}
+    return replace(case, operands=families.fill("normal", shapes, families.Room(case.dtype, 1), seed))
+
+
+SEEDS = st.integers(0, 2**16)
+
+
+@law(case=strategies.cases)
+def test_results_have_the_shape_and_dtype_of_the_call(operation, case):
+    """Each result has the shape that the arguments give and the dtype of the operands."""
+    judge.form(operation(case), case)
+
+
+@law(case=_drawn(families=("normal", "positive", "ties", "negative")))
+def test_finite_operands_give_finite_results(operation, case):
+    """Moderate finite operands give finite results."""
+    if operation.operation.kind.startswith("max_pool") and 0 in case.operands["input"].shape[2:]:
+        raise Declined("no data")
+    for name, array in operation(case).items():
+        if not np.isfinite(array.astype(np.complex128)).all():
+            raise Violation(f"`{name}` is not finite", case, result=name)
+
+
+@law(case=_drawn(layouts=("contiguous", "transposed", "strided")))
+def test_operands_are_left_as_they_were(operation, case):
+    """A call changes none of its operands, not by a bit."""
+    judge.untouched(operation.call(case).handed, case)
+
+
+@law(case=strategies.cases)
+def test_operands_may_lie_in_memory_in_any_way(operation, case):
+    """Transposed, strided, reversed, read-only or inset operands give what contiguous ones give."""
+    arranged, plain = operation.enclosed(case), operation.enclosed(replace(case, layout="contiguous"))
+    for name, interval in arranged.items():
+        judge.overlap(interval, plain[name], case, f"`{name}` depends on the operands' memory layout", name)
+
+
+@law(case=_drawn(layouts=("inset",), families=("normal", "ties")))
+def test_nothing_outside_the_operands_is_read(operation, case):
+    """Operands that lie inside a larger array of NaN give results without a NaN."""
+    for name, array in operation(case).items():
+        if np.isnan(array.astype(np.complex128)).any():
+            raise Violation(f"`{name}` holds a NaN that is none of the operands'", case, result=name)
+
+
+@law(case=_drawn(layouts=("contiguous",), families=("normal", "ties")), seed=SEEDS)
+def test_results_own_their_memory(operation, case, seed):
+    """A result shares no memory with an operand, and a later call does not change it."""
+    first = operation.call(case)
+    for result, array in first.memory.items():
+        for name, operand in first.handed.items():
+            if array.size and np.may_share_memory(array, operand):
+                raise Violation(f"`{result}` lies in the memory of operand `{name}`", case, result=result)
+    operation(_other(case, seed))
+    for name, array in first.memory.items():
+        judge.same_bits(array, first.results[name], case, f"`{name}` was changed by a later call", name)
+
+
+@law(case=_drawn(families=("denseint", "ties")), seed=SEEDS)
+def test_a_call_does_not_remember_the_one_before(operation, case, seed):
+    """After a call on other data of the same shapes, the result is right again."""
+    operation(_other(case, seed))
+    judge.within(operation(case), case, operation.claims(case))
+    other = _other(case, seed + 1)
+    judge.within(operation(other), other, operation.claims(other))
+
+
+@law(case=_drawn(families=("denseint", "ties"), layouts=("contiguous", "strided")), seed=SEEDS)
+def test_new_values_in_the_same_memory_give_a_new_result(operation, case, seed):
+    """Operands overwritten in place are read anew."""
+    first = operation.call(_other(case, seed))
+    judge.within(operation.call(case, memory=first).results, case, operation.claims(case))
+
+
+@law(case=_drawn(families=("denseint", "ties")), share=0.5)
+def test_a_call_is_right_however_often_it_is_repeated(operation, case):
+    """The third and the tenth call are as right as the first."""
+    claims = operation.claims(case)
+    for _ in range(10):
+        judge.within(operation(case), case, claims)
+
+
+@law(case=_drawn(fix={"batch": 0}))
+def test_an_empty_batch_gives_an_empty_result(batched, case):
+    """No images in, no images out; gradients of shared parameters are zero."""
+    results = batched(case)
+    judge.form(results, case)
+    for name, array in results.items():
+        judge.same_bits(array, np.zeros_like(array), case, f"`{name}` of an empty batch is not zero", name)
+
+
+@law(case=strategies.cases)
+def test_global_random_state_is_left_alone(operation, case):
+    """Neither Python's nor NumPy's global random generator is moved or seeded."""
+    before = random.getstate(), np.random.get_state()[1:3]  # noqa: NPY002
+    operation(case)
+    after = random.getstate(), np.random.get_state()[1:3]  # noqa: NPY002
+    if before[0] != after[0]:
+        raise Violation("the state of Python's `random` was changed", case)
+    if before[1][1] != after[1][1] or not np.array_equal(before[1][0], after[1][0]):
+        raise Violation("the state of `numpy.random` was changed", case)
+
+
+@law(case=_drawn(layouts=("contiguous",), fix={"batch": 1}), axis=st.integers(0, 2))
+def test_operands_that_do_not_match_are_refused(conv, case, axis):
+    """Input and weight whose channels cannot belong together raise, whatever they raise."""
+    x = case.operands["input"]
+    wrong = case.with_operands(input=np.concatenate([x, x[:, :1]], axis=1))
+    _must_raise(conv, wrong, f"{x.shape[1] + 1} input channels were accepted where {x.shape[1]} belong")
+
+
+@law(case=_drawn(layouts=("contiguous",), fix={"batch": 1, "groups": 1}))
+def test_groups_that_do_not_divide_the_channels_are_refused(conv, case):
+    """A number of groups that does not divide the channels raises."""
+    x, w = case.operands["input"], case.operands["weight"]
+    groups = x.shape[1] + 1
+    weight = np.repeat(w[:, :1], groups, axis=0)[: groups * w.shape[0]]
+    operands = {"input": x, "weight": np.ascontiguousarray(weight)}
+    wrong = replace(case, operands=operands, arguments={**case.arguments, "groups": groups})
+    _must_raise(conv, wrong, f"`groups` (={groups}) was accepted for {x.shape[1]} input channels")
+
+
+@law(case=_drawn(layouts=("contiguous",), fix={"batch": 1, "padding": 0}))
+def test_a_kernel_larger_than_the_input_gives_nothing(conv, case):
+    """A kernel that fits nowhere raises, or gives a result without elements."""
+    w = case.operands["weight"]
+    size = tuple(n + 1 for n in case.operands["input"].shape[2:])
+    wrong = case.with_operands(weight=np.ones((*w.shape[:2], *size), dtype=w.dtype))
+    wrong = replace(wrong, arguments={**case.arguments, "padding": 0})
+    _must_raise(conv, wrong, "a kernel larger than the input gave a result", empty=True)
+
+
+def _must_raise(judged, case, reason, empty=False):
+    try:
+        results = judged.subject.attempt(case)
+    except Exception:
+        return
+    if not (empty and all(a.size == 0 for a in results.values())):
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in results.items())
+        raise Violation(f"{reason}: {shapes}", case)
+
+
+@law(case=_drawn(families=("subnormal",)), characteristic="subnormals=ieee")
+def test_subnormal_numbers_are_kept(operation, case):
+    """No operand, product, sum or result that is subnormal is flushed to zero."""
+    return judge.within(operation(case), case, replace(operation.claims(case), subnormals="ieee"))

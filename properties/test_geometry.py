@@ -1,0 +1,1085 @@
+"""Geometry: what moving, cutting and rearranging the operands does to the result; no exact value is asked for.
+
+Two calls of one subject are compared, on integers of which every sum is exact: a correct direct kernel has no room
+at all, and one of a transform class has the room of its claim.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from math import isqrt, prod
+
+import numpy as np
+from hypothesis import strategies as st
+
+from refconv import judge, strategies
+from refconv.dtypes import format_of, numpy_dtype
+from refconv.judge import Interval, Violation
+from refconv.law import law
+from refconv.receptive import Layer, receptive_field, taps
+from refconv.spec import OPERATIONS, Case
+from refconv.subject import Declined
+
+SEED = st.integers(0, 2**16)
+SIGNALS = ("convolve", "correlate")
+
+
+def whole(operation, scope):
+    """Calls whose geometry is drawn; their integers are drawn again by each law."""
+    return strategies.cases(operation, replace(scope, families=("denseint",)))
+
+
+# ------------------------------------------------------------------------------------------------- integers
+
+
+def longest(case):
+    """How many products the longest sum of a call has."""
+    if case.operation.kind in SIGNALS:
+        sizes = zip(case.operands["in1"].shape, case.operands["in2"].shape, strict=True)
+        return prod(min(pair) for pair in sizes) * (2 if case.dtype.startswith("complex") else 1)
+    if "pool" in case.operation.kind:
+        return prod(case.pool.kernel_size)
+    w = case.operands["weight"].shape
+    return prod(w[1:]) if case.operation.kind == "conv" else w[0] // case.conv.groups * prod(w[2:])
+
+
+def largest(case):
+    """The largest integer for which every sum of products is exact: 15 bits in float16, 24 in float32."""
+    precision = format_of(case.dtype).precision
+    bits = 15 if case.dtype == "float16" else 24 if precision <= 24 else 46
+    return max(1, min(isqrt(2**bits // (2 * (longest(case) + 1))), 2**precision - 1))
+
+
+def integers(rng, shape, bound, dtype):
+    values = rng.integers(-bound, bound, shape, endpoint=True).astype(np.float64)
+    if dtype.startswith("complex"):
+        values = values + 1j * rng.integers(-bound, bound, shape, endpoint=True)
+    return values.astype(numpy_dtype(dtype))
+
+
+def fresh(case, seed, arguments=None, **shapes):
+    """The call on new integers; a shape given for an operand replaces its own, None leaves the operand out."""
+    shapes = {**{name: a.shape for name, a in case.operands.items()}, **shapes}
+    blank = {name: np.zeros(s, numpy_dtype(case.dtype)) for name, s in shapes.items() if s is not None}
+    case = replace(case, operands=blank, arguments=case.arguments if arguments is None else arguments)
+    rng = np.random.default_rng(seed)
+    return case.with_operands(**{n: integers(rng, a.shape, largest(case), case.dtype) for n, a in blank.items()})
+
+
+# ---------------------------------------------------------------------------------------- calls and results
+
+
+def facts(case):
+    """What `--fix` may hold fast, by its name there."""
+    operands, pooling = case.operands, "pool" in case.operation.kind
+    geometry = case.pool if pooling else case.conv
+    found = {name: getattr(geometry, name) for name in ("stride", "padding", "dilation")}
+    found |= {name: case.settings.get(name) for name in ("groups", "ceil_mode", "count_include_pad", "output_padding")}
+    found["kernel_size"] = geometry.kernel_size if pooling else operands["weight"].shape[2:]
+    batch, channels, *size = operands["input"].shape
+    return {**found, "batch": batch, "in_channels": channels, "input_size": size, "out_channels": out_channels(case)}
+
+
+def out_channels(case):
+    return case.shapes["output"][1]
+
+
+def ask(judged, case, drawn):
+    """The intervals of a call derived from the drawn one; declined where it changes what is held fast."""
+    fixed = judged.subject.scope.fix if case.operation.rank else {}
+    if fixed:
+        ours, theirs = facts(case), facts(drawn)
+        for name in fixed:
+            if ours[name] != theirs[name]:
+                raise Declined(f"{name} is fixed")
+    if case.operation.kind == "max_pool":  # selects and never rounds
+        return points(judged.one(case))
+    return judged.enclosed(case)
+
+
+def points(values):
+    """Nothing but these values, as parts like those of a result."""
+    parts = judge.parts({"output": np.asarray(values)})
+    return {name: Interval(a.astype(np.float64), a.astype(np.float64)) for name, a in parts.items()}
+
+
+def agree(left, right, case, reason):
+    for name in left:
+        judge.overlap(left[name], right[name], case, reason, name)
+
+
+def mapped(found, function):
+    return {name: interval.map(function) for name, interval in found.items()}
+
+
+def cut(*slices):
+    """A function that cuts the spatial axes, the last of an array."""
+    return lambda array: array[(..., *slices)]
+
+
+def joined(found, axis):
+    """Results of several calls, one behind the other."""
+    names = found[0]
+    ends = {name: ([f[name].low for f in found], [f[name].high for f in found]) for name in names}
+    return {name: Interval(*(np.concatenate(end, axis) for end in pair)) for name, pair in ends.items()}
+
+
+def nearest(found, case):
+    """The integers a result stands for, as an operand; declined where the claimed class leaves several."""
+    interval = found["output"]
+    with np.errstate(invalid="ignore"):
+        values = np.rint(interval.low / 2 + interval.high / 2)
+    if (np.floor(interval.high) > np.ceil(interval.low)).any():
+        raise Declined("its class leaves more than one integer")
+    judge.overlap(interval, Interval(values, values), case, "integers give no integer")
+    return values.astype(numpy_dtype(case.dtype))
+
+
+# ------------------------------------------------------------------------------------ arguments and operands
+
+
+def short(values):
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def without(case, *names):
+    return {name: value for name, value in case.arguments.items() if name not in names}
+
+
+def padded(array, pairs, value=0):
+    return np.ascontiguousarray(np.pad(array, ((0, 0), (0, 0), *pairs), constant_values=array.dtype.type(value)))
+
+
+def stuffed(array, steps, after=None):
+    """Zeros between neighbours, so that they lie `steps` apart, and `after` the last."""
+    after = after or (0,) * len(steps)
+    sizes = zip(array.shape[2:], steps, after, strict=True)
+    out = np.zeros((*array.shape[:2], *(max(0, (n - 1) * s + 1 + a) for n, s, a in sizes)), array.dtype)
+    out[(..., *(slice(0, (n - 1) * s + 1, s) for n, s in zip(array.shape[2:], steps, strict=True)))] = array
+    return out
+
+
+def along(value, axis):
+    """A per-axis argument for one axis alone, 1 where the others have none."""
+    return value[axis]
+
+
+def rearranged(value, order):
+    """A per-axis argument in another order of the axes; one for all axes stays."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(value[i] for i in order)
+    return value
+
+
+def turned(case, order):
+    """The call with its spatial axes in another order."""
+    rank = len(order)
+    arguments = {name: rearranged(value, order) for name, value in case.arguments.items()}
+    operands = {name: np.ascontiguousarray(spatially(a, order)) if a.ndim >= rank else a for name, a in arrays(case)}
+    return replace(case, operands=operands, arguments=arguments)
+
+
+def arrays(case):
+    """Operands with their spatial axes; a bias has none and is left as it is."""
+    return [(name, a) for name, a in case.operands.items()]
+
+
+def spatially(array, order):
+    lead = array.ndim - len(order)
+    return array if lead == 1 else array.transpose(*range(lead), *(lead + i for i in order))
+
+
+def mirrored(array, axes):
+    return np.ascontiguousarray(np.flip(array, [2 + a for a in axes]))
+
+
+def some_axes(rng, rank):
+    """At least one of the axes."""
+    chosen = [a for a in range(rank) if rng.integers(2)]
+    return chosen or [int(rng.integers(rank))]
+
+
+def steps(rng, rank):
+    """How far to move along each axis; not zero on all."""
+    out = [int(v) for v in rng.integers(0, 3, rank)]
+    out[-1] = max(out) or 1
+    return out
+
+
+# ---------------------------------------------------------------------------------------------- translation
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_shifting_the_input_shifts_the_output(conv, case, seed):
+    """Translation equivariance: an image moved by multiples of the stride in a field of zeros moves the result."""
+    move = steps(np.random.default_rng(seed), case.operation.rank)
+    by = [t * s for t, s in zip(move, case.conv.stride, strict=True)]
+    case = fresh(case, seed)
+    x = case.operands["input"]
+    early = case.with_operands(input=padded(x, [(0, b) for b in by]))
+    late = case.with_operands(input=padded(x, [(b, 0) for b in by]))
+    sizes = zip(early.shapes["output"][2:], move, strict=True)
+    left = mapped(ask(conv, early, case), cut(*(slice(0, max(0, n - t)) for n, t in sizes)))
+    right = mapped(ask(conv, late, case), cut(*(slice(t, None) for t in move)))
+    agree(right, left, late, "a shifted input does not shift the output")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_shifting_the_input_shifts_the_transposed_output(conv_transpose, case, seed):
+    """An image moved in a field of zeros moves the result of a transposed convolution by the stride times that."""
+    move = steps(np.random.default_rng(seed), case.operation.rank)
+    by = [t * s for t, s in zip(move, case.conv.stride, strict=True)]
+    case = fresh(case, seed)
+    x = case.operands["input"]
+    early = case.with_operands(input=padded(x, [(0, t) for t in move]))
+    late = case.with_operands(input=padded(x, [(t, 0) for t in move]))
+    sizes = zip(early.shapes["output"][2:], by, strict=True)
+    left = mapped(ask(conv_transpose, early, case), cut(*(slice(0, max(0, n - b)) for n, b in sizes)))
+    right = mapped(ask(conv_transpose, late, case), cut(*(slice(b, None) for b in by)))
+    agree(right, left, late, "a shifted input does not shift the output")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_circular_padding_makes_translation_exact(conv, case, seed):
+    """With the input wrapped around, rolling it by multiples of the stride rolls the result, border included."""
+    rng, spec = np.random.default_rng(seed), case.conv
+    move = steps(rng, case.operation.rank)
+    x, kernel = case.operands["input"].shape, case.operands["weight"].shape[2:]
+    period = [-(-n // s) * s for n, s in zip(x[2:], spec.stride, strict=True)]  # whole strides
+    case = fresh(case, seed, without(case, "padding"), input=(*x[:2], *period))
+    wrap = [(0, 0), (0, 0), *((0, e - 1) for e in spec.extent(kernel))]
+    by = [t * s for t, s in zip(move, spec.stride, strict=True)]
+    axes = tuple(range(2, case.operation.rank + 2))
+    x = case.operands["input"]
+    still = case.with_operands(input=np.pad(x, wrap, mode="wrap"))
+    rolled = case.with_operands(input=np.pad(np.roll(x, by, axes), wrap, mode="wrap"))
+    expected = mapped(ask(conv, still, case), lambda end: np.roll(end, move, axes))
+    agree(ask(conv, rolled, case), expected, rolled, "a rolled input does not roll the output")
+
+
+def pooling_moves(judged, case, seed):
+    """Leaving out the first rows, whole strides of them, leaves out the first windows."""
+    rng, spec, x = np.random.default_rng(seed), case.pool, case.operands["input"].shape
+    move = steps(rng, case.operation.rank)
+    by = [t * s for t, s in zip(move, spec.stride, strict=True)]
+    case = fresh(case, seed, input=(*x[:2], *(n + b for n, b in zip(x[2:], by, strict=True))))
+    part = case.with_operands(input=np.ascontiguousarray(cut(*(slice(b, None) for b in by))(case.operands["input"])))
+    # windows that reach into the padding before the first row differ
+    first = [-(-a // s) for (a, _), s in zip(spec.padding, spec.stride, strict=True)]
+    right = cut(*(slice(t + f, None) for t, f in zip(move, first, strict=True)))
+    left = mapped(ask(judged, part, part), cut(*(slice(f, None) for f in first)))
+    agree(left, mapped(ask(judged, case, case), right), part, "leaving out rows does not leave out windows")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_shifting_the_input_shifts_the_maxima(max_pool, case, seed):
+    """Moving the input by multiples of the stride moves the maxima of all windows inside it."""
+    pooling_moves(max_pool, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_shifting_the_input_shifts_the_averages(avg_pool, case, seed):
+    """Moving the input by multiples of the stride moves the averages of all windows inside it."""
+    pooling_moves(avg_pool, case, seed)
+
+
+def signal_moves(judged, case, seed):
+    case = fresh(case, seed, without(case, "mode"))
+    f = case.operands["in1"]
+    move = steps(np.random.default_rng(seed), f.ndim)
+    early, late = (case.with_operands(in1=np.pad(f, [(0, t)[::turn] for t in move])) for turn in (1, -1))
+    expected = mapped(judged.enclosed(early), lambda end: np.roll(end, move, tuple(range(f.ndim))))
+    agree(judged.enclosed(late), expected, late, "a shifted operand does not shift the result")
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_shifting_an_operand_shifts_the_convolution(convolve, case, seed):
+    """The full convolution moves with its first operand."""
+    signal_moves(convolve, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_shifting_an_operand_shifts_the_correlation(correlate, case, seed):
+    """The full correlation moves with its first operand."""
+    signal_moves(correlate, case, seed)
+
+
+# ---------------------------------------------------------------------------------------- negative controls
+
+IMAGE = ((7, 0, 2, 1, 9), (0, 8, 1, 0, 3), (1, 0, 0, 6, 0), (5, 2, 9, 0, 4), (0, 1, 0, 7, 2))
+KERNEL = ((9, 0, -2), (1, 5, 0), (0, -3, 1))
+
+
+def fixed_image(operation, scope):
+    """One image without symmetry, in every dtype; of the last rows alone where there are fewer axes."""
+    rank = operation.rank
+    image = np.multiply.outer((3, 1, 0, 2, 1), IMAGE) if rank == 3 else np.array(IMAGE)[(3,) * (2 - rank)]
+    kernel = np.multiply.outer((2, 0, 1), KERNEL) if rank == 3 else np.array(KERNEL)[(0,) * (2 - rank)]
+    operands = {"input": image[None, None], "weight": kernel[None, None]}
+
+    def case(dtype):
+        typed = {name: np.ascontiguousarray(a.astype(np.float64).astype(numpy_dtype(dtype))) for name, a in operands.items()}
+        return Case(operation, typed, {}, dtype, "denseint")
+
+    return st.sampled_from(tuple(scope.dtypes)).map(case)
+
+
+def differ(left, right, case, reason):
+    """No exact value explains both everywhere."""
+    try:
+        agree(left, right, case, reason)
+    except Violation:
+        return
+    raise Violation(reason, case)
+
+
+def held_fast(judged, case):
+    """A call of our own making: only where nothing is held fast."""
+    if judged.subject.scope.fix:
+        raise Declined("arguments are fixed")
+    return judged.enclosed(case)
+
+
+@law(case=fixed_image, share=0.2)
+def test_rotating_the_input_does_not_rotate_the_output(conv, case):
+    """Convolution has no rotation equivariance: a quarter turn (a reflection in one dimension) changes the values."""
+
+    def turn(array):
+        return np.ascontiguousarray(np.rot90(array, axes=(-2, -1)) if case.operation.rank > 1 else array[..., ::-1])
+
+    rotated = case.with_operands(input=turn(case.operands["input"]))
+    right = mapped(held_fast(conv, case), turn)
+    differ(held_fast(conv, rotated), right, rotated, "rotating the input rotates the output, which it must not")
+
+
+@law(case=fixed_image, share=0.2)
+def test_enlarging_the_input_does_not_enlarge_the_output(conv, case):
+    """Convolution has no scale equivariance: repeating every cell twice changes more than the size."""
+    large = case.operands["input"]
+    for axis in range(2, large.ndim):
+        large = np.repeat(large, 2, axis)
+    large = case.with_operands(input=np.ascontiguousarray(large))
+    size = case.shapes["output"][2:]
+    left = mapped(held_fast(conv, large), cut(*(slice(0, 2 * n, 2) for n in size)))
+    differ(left, held_fast(conv, case), large, "enlarging the input enlarges the output, which it must not")
+
+
+# ------------------------------------------------------------------------------- padding, stride, dilation
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_padding_is_a_border_of_zeros(conv, case, seed):
+    """Padding gives what an input with zeros around it gives without padding."""
+    case = fresh(case, seed)
+    border = padded(case.operands["input"], case.conv.padding)
+    explicit = replace(case.with_operands(input=border), arguments=without(case, "padding"))
+    agree(ask(conv, case, case), ask(conv, explicit, case), case, "padding is not a border of zeros")
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_stride_leaves_out_outputs(conv, case, seed):
+    """A stride keeps every s-th output of stride 1."""
+    case = fresh(case, seed)
+    dense = replace(case, arguments=without(case, "stride"))
+    keep = cut(*(slice(None, None, s) for s in case.conv.stride))
+    agree(ask(conv, case, case), mapped(ask(conv, dense, case), keep), case, "stride is not subsampling")
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_dilation_is_a_kernel_with_zeros_between(conv, case, seed):
+    """A dilated kernel is the kernel with d - 1 zeros between its taps."""
+    case = fresh(case, seed)
+    kernel = stuffed(case.operands["weight"], case.conv.dilation)
+    dense = replace(case.with_operands(weight=kernel), arguments=without(case, "dilation"))
+    agree(ask(conv, case, case), ask(conv, dense, case), case, "dilation is not a kernel with zeros between its taps")
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_transposed_stride_is_an_input_with_zeros_between(conv_transpose, case, seed):
+    """A transposed stride spreads the input: s - 1 zeros between neighbours, output padding zeros at the end."""
+    case = fresh(case, seed)
+    spread = stuffed(case.operands["input"], case.conv.stride, case.output_padding)
+    dense = replace(case.with_operands(input=spread), arguments=without(case, "stride", "output_padding"))
+    right = ask(conv_transpose, dense, case)
+    agree(ask(conv_transpose, case, case), right, case, "a transposed stride is not zeros between the input cells")
+
+
+def unextended(case, seed):
+    """A transposed call without output padding, with an input large enough to have an output."""
+    spec, x, kernel = case.conv, case.operands["input"].shape, case.operands["weight"].shape[2:]
+    axes = zip(x[2:], spec.extent(kernel), spec.padding, spec.stride, strict=True)
+    size = [max(n, -((e - 1 - a - b) // s) + 1) for n, e, (a, b), s in axes]
+    return fresh(case, seed, without(case, "output_padding"), input=(*x[:2], *size))
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_transposed_dilation_is_a_kernel_with_zeros_between(conv_transpose, case, seed):
+    """A dilated kernel is the kernel with d - 1 zeros between its taps."""
+    plain = unextended(case, seed)
+    kernel = stuffed(plain.operands["weight"], plain.conv.dilation)
+    dense = replace(plain.with_operands(weight=kernel), arguments=without(plain, "dilation"))
+    right = ask(conv_transpose, dense, case)
+    agree(ask(conv_transpose, plain, case), right, plain, "dilation is not a kernel with zeros between its taps")
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_transposed_padding_cuts_the_full_result(conv_transpose, case, seed):
+    """Padding of a transposed convolution takes rows away from the full result, before and after."""
+    case = unextended(case, seed)
+    full = replace(case, arguments=without(case, "padding"))
+    pairs = zip(case.conv.padding, case.shapes["output"][2:], strict=True)
+    right = mapped(ask(conv_transpose, full, case), cut(*(slice(a, a + n) for (a, _), n in pairs)))
+    agree(ask(conv_transpose, case, case), right, case, "transposed padding is not cut from the full result")
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_output_padding_adds_rows_of_bias(conv_transpose, case, seed):
+    """Output padding adds rows after the full result that hold the bias alone; the others stay as they were."""
+    extra = case.output_padding
+    if not any(extra):
+        most = [max(pair) - 1 for pair in zip(case.conv.stride, case.conv.dilation, strict=True)]
+        extra = [int(v) for v in np.random.default_rng(seed).integers(0, most, endpoint=True)]
+    case = fresh(case, seed, without(case, "padding", "output_padding"))
+    longer = replace(case, arguments={**case.arguments, "output_padding": short(extra)} if any(extra) else case.arguments)
+    bias = case.operands.get("bias", np.zeros(out_channels(case))).astype(np.float64)
+    rows = points(np.broadcast_to(bias.reshape(1, -1, *(1,) * len(extra)), longer.shapes["output"]))["output"]
+    found, inside = ask(conv_transpose, case, case)["output"], cut(*map(slice, case.shapes["output"][2:]))
+    low, high = rows.low.copy(), rows.high.copy()
+    inside(low)[...], inside(high)[...] = found.low, found.high
+    reason = "output padding does not only add rows of bias"
+    agree(ask(conv_transpose, longer, case), {"output": Interval(low, high)}, longer, reason)
+
+
+def pooling_border(judged, case, seed, value):
+    case = fresh(case, seed, without(case, "ceil_mode"), input=roomy(case))
+    border = padded(case.operands["input"], case.pool.padding, value(case))
+    explicit = replace(case.with_operands(input=border), arguments=without(case, "padding"))
+    agree(ask(judged, case, case), ask(judged, explicit, case), case, "padding is not the border it stands for")
+
+
+def roomy(case):
+    """The input's shape, made large enough for one whole window: ceil mode does without."""
+    x, spec = case.operands["input"].shape, case.pool
+    axes = zip(x[2:], spec.extent, spec.padding, strict=True)
+    return (*x[:2], *(max(n, e - a - b) for n, e, (a, b) in axes))
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_padding_never_wins_a_maximum(max_pool, case, seed):
+    """Padding gives what a border lower than every element gives without padding."""
+    pooling_border(max_pool, case, seed, lambda case: -1 - largest(case))
+
+
+def counted(operation, scope):
+    return whole(operation, replace(scope, fix={"count_include_pad": True, **scope.fix}))
+
+
+@law(case=counted, seed=SEED, share=0.2)
+def test_padding_counts_as_zeros_in_an_average(avg_pool, case, seed):
+    """Where padding counts, it gives what a border of zeros gives without padding."""
+    if not case.pool.count_include_pad:
+        raise Declined("never counts the padding")
+    pooling_border(avg_pool, case, seed, lambda case: 0)
+
+
+def pooling_stride(judged, case, seed):
+    case = fresh(case, seed, without(case, "ceil_mode"), input=roomy(case))
+    dense = replace(case, arguments={**case.arguments, "stride": 1})
+    keep = cut(*(slice(None, None, s) for s in case.pool.stride))
+    agree(ask(judged, case, case), mapped(ask(judged, dense, case), keep), case, "stride is not subsampling")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_stride_leaves_out_maxima(max_pool, case, seed):
+    """A stride keeps every s-th maximum of stride 1."""
+    pooling_stride(max_pool, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_stride_leaves_out_averages(avg_pool, case, seed):
+    """A stride keeps every s-th average of stride 1."""
+    pooling_stride(avg_pool, case, seed)
+
+
+# ---------------------------------------------------------------------------------------- channels, groups
+
+
+def blocks(length, groups):
+    """The channels of each group."""
+    size = length // groups
+    return [slice(g * size, (g + 1) * size) for g in range(groups)]
+
+
+def some(groups, seed):
+    """A few of them, the first and the last always."""
+    middle = np.random.default_rng(seed).integers(groups)
+    return sorted({0, int(middle), groups - 1})
+
+
+def single_group(case, g):
+    """The call on one group alone."""
+    groups, ops = case.conv.groups, case.operands
+    x, w = blocks(ops["input"].shape[1], groups)[g], blocks(ops["weight"].shape[0], groups)[g]
+    operands = {"input": ops["input"][:, x], "weight": ops["weight"][w]}
+    if "bias" in ops:
+        operands["bias"] = ops["bias"][blocks(len(ops["bias"]), groups)[g]]
+    operands = {name: np.ascontiguousarray(a) for name, a in operands.items()}
+    return replace(case, operands=operands, arguments=without(case, "groups"))
+
+
+def groups_apart(judged, case, seed):
+    case = fresh(case, seed)
+    groups = case.conv.groups
+    chosen, outputs = some(groups, seed), blocks(out_channels(case), groups)
+    left = ask(judged, case, case)
+    alone = joined([ask(judged, single_group(case, g), case) for g in chosen], axis=1)
+    channels = np.concatenate([np.r_[outputs[g]] for g in chosen])
+    agree(mapped(left, lambda end: end[:, channels]), alone, case, "groups are not separate convolutions")
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_groups_are_separate_convolutions(conv, case, seed):
+    """The result of a grouped convolution is those of its groups, each convolved alone, one behind the other."""
+    groups_apart(conv, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_groups_are_separate_transposed_convolutions(conv_transpose, case, seed):
+    """The result of a grouped transposed convolution is those of its groups, one behind the other."""
+    groups_apart(conv_transpose, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_depthwise_convolution_takes_each_channel_alone(conv, case, seed):
+    """With as many groups as channels, each channel is convolved with its own kernels."""
+    x, w = case.operands["input"].shape, case.operands["weight"].shape
+    channels, multiplier = max(2, min(x[1], 9)), 1 + seed % 2
+    shapes = {"input": (x[0], channels, *x[2:]), "weight": (channels * multiplier, 1, *w[2:])}
+    if "bias" in case.operands:
+        shapes["bias"] = (channels * multiplier,)
+    deep = fresh(case, seed, {**case.arguments, "groups": channels}, **shapes)
+    chosen = some(channels, seed)
+    alone = joined([ask(conv, single_group(deep, c), case) for c in chosen], axis=1)
+    outputs = np.concatenate([c * multiplier + np.arange(multiplier) for c in chosen])
+    left = mapped(ask(conv, deep, case), lambda end: end[:, outputs])
+    agree(left, alone, deep, "a depthwise convolution does not take each channel alone")
+
+
+def channel_mixes(x, w, groups):
+    """(N, C, P) and (O, C/groups) -> (N, O, P), in integers."""
+    out = [
+        np.einsum("ncp,oc->nop", x[:, i].astype(np.int64), w[o].astype(np.int64))
+        for i, o in zip(blocks(x.shape[1], groups), blocks(len(w), groups), strict=True)
+    ]
+    return np.concatenate(out, axis=1)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_pointwise_convolution_is_a_matrix_product_over_channels(conv, case, seed):
+    """A kernel of size one multiplies the channels of each cell by a matrix."""
+    w = case.operands["weight"].shape
+    one = fresh(case, seed, without(case, "dilation"), weight=(*w[:2], *(1 for _ in w[2:])), bias=None)
+    cells = padded(one.operands["input"], one.conv.padding)[(..., *(slice(None, None, s) for s in one.conv.stride))]
+    flat = cells.reshape(*cells.shape[:2], prod(cells.shape[2:]))
+    expected = channel_mixes(flat, one.operands["weight"].reshape(w[:2]), one.conv.groups)
+    right = points(expected.reshape(one.shapes["output"]))
+    agree(ask(conv, one, case), right, one, "a pointwise convolution is not a matrix product over channels")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_kernel_as_large_as_the_input_is_a_dense_layer(conv, case, seed):
+    """A kernel of the input's size gives one scalar product for each output channel."""
+    x, w, groups = case.operands["input"].shape, case.operands["weight"].shape, case.conv.groups
+    per_group = min(w[1], 16)
+    shapes = {"input": (x[0], per_group * groups, *x[2:]), "weight": (w[0], per_group, *x[2:]), "bias": None}
+    dense = fresh(case, seed, without(case, "padding", "dilation"), **shapes)
+    image = dense.operands["input"].reshape(x[0], groups, per_group * prod(x[2:])).astype(np.int64)
+    rows = dense.operands["weight"].reshape(groups, w[0] // groups, -1).astype(np.int64)
+    expected = np.einsum("ngk,gok->ngo", image, rows).reshape(dense.shapes["output"])
+    agree(ask(conv, dense, case), points(expected), dense, "a kernel of the input's size is not a dense layer")
+
+
+def shuffled(rng, length, groups, across):
+    """A new order of channels within each group, the same in all; of the groups too where given."""
+    size = length // groups
+    within = rng.permutation(size)
+    return np.concatenate([g * size + within for g in (range(groups) if across is None else across)]).astype(int)
+
+
+def taken(array, order, axis=0):
+    return np.ascontiguousarray(np.take(array, order, axis))
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_input_channels_have_no_order(conv, case, seed):
+    """Reordering the input channels together with the kernel's leaves the result as it is."""
+    case, rng = fresh(case, seed), np.random.default_rng(seed)
+    x, w, groups = case.operands["input"], case.operands["weight"], case.conv.groups
+    within = rng.permutation(w.shape[1])
+    order = np.concatenate([g * w.shape[1] + within for g in range(groups)]).astype(int)
+    other = case.with_operands(input=taken(x, order, 1), weight=taken(w, within, 1))
+    agree(ask(conv, other, case), ask(conv, case, case), other, "the order of the input channels matters")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_input_channels_of_a_transposed_convolution_have_no_order(conv_transpose, case, seed):
+    """Reordering the input channels together with the kernel's leaves the result as it is."""
+    case, rng = fresh(case, seed), np.random.default_rng(seed)
+    order = shuffled(rng, case.operands["weight"].shape[0], case.conv.groups, None)
+    x, w = taken(case.operands["input"], order, 1), taken(case.operands["weight"], order)
+    other = case.with_operands(input=x, weight=w)
+    right = ask(conv_transpose, case, case)
+    agree(ask(conv_transpose, other, case), right, other, "the order of the input channels matters")
+
+
+def output_order(judged, case, seed):
+    """Groups in another order, and output channels in another order within them."""
+    case, rng = fresh(case, seed), np.random.default_rng(seed)
+    x, w, groups = case.operands["input"], case.operands["weight"], case.conv.groups
+    across = rng.permutation(groups)
+    outputs = shuffled(rng, out_channels(case), groups, across)
+    inputs = np.concatenate([np.r_[blocks(x.shape[1], groups)[g]] for g in across]).astype(int)
+    if case.operation.kind == "conv":
+        kernel = taken(w, outputs)
+    else:  # (C, O/groups, ...): the order within a group is on the second axis
+        kernel = taken(taken(w, inputs), outputs[: w.shape[1]] % w.shape[1], 1)
+    operands = {"input": taken(x, inputs, 1), "weight": kernel}
+    if "bias" in case.operands:
+        operands["bias"] = taken(case.operands["bias"], outputs)
+    other = case.with_operands(**operands)
+    right = mapped(ask(judged, case, case), lambda end: end[:, outputs])
+    agree(ask(judged, other, case), right, other, "reordering groups and kernels does not reorder the output channels")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_output_channels_follow_their_kernels(conv, case, seed):
+    """Kernels in another order give the same output channels in that order; so do whole groups."""
+    output_order(conv, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_transposed_output_channels_follow_their_kernels(conv_transpose, case, seed):
+    """Kernels in another order give the same output channels in that order; so do whole groups."""
+    output_order(conv_transpose, case, seed)
+
+
+# ---------------------------------------------------------------------------------------------------- batch
+
+
+def image_alone(judged, case, seed):
+    """An image among others that are NaN gives what it gives alone."""
+    x = case.operands["input"].shape
+    case = fresh(case, seed, input=(max(2, x[0]), *x[1:]))
+    i = int(np.random.default_rng(seed).integers(max(2, x[0])))
+    values = case.operands["input"]
+    alone = case.with_operands(input=values[i : i + 1].copy())
+    # two real images may share one complex transform: there the others are zero instead
+    others = 0 if judged.claims(case).algorithm == "fft" else np.nan
+    among = np.full_like(values, others)
+    among[i] = values[i]
+    among = case.with_operands(input=among)
+    right = ask(judged, alone, case)
+    left = cut_image(judged, among, alone, i)
+    agree(left, right, among, "other images of the batch change the result of one")
+
+
+def cut_image(judged, among, alone, i):
+    """The intervals of one image's part of a result."""
+    part = {name: a[i : i + 1] for name, a in judged(among).items()}
+    return points(part["output"]) if among.operation.kind == "max_pool" else judge.enclosures(part, alone, judged.claims(alone))
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_images_do_not_mix(conv, case, seed):
+    """Each image gives what it gives alone, whatever the others of the batch hold."""
+    image_alone(conv, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_images_do_not_mix_in_a_transposed_convolution(conv_transpose, case, seed):
+    """Each image gives what it gives alone, whatever the others of the batch hold."""
+    image_alone(conv_transpose, case, seed)
+
+
+def reordered_batch(judged, case, seed):
+    x = case.operands["input"].shape
+    case = fresh(case, seed, input=(max(3, x[0]), *x[1:]))
+    order = np.random.default_rng(seed).permutation(max(3, x[0]))
+    other = case.with_operands(input=taken(case.operands["input"], order))
+    right = mapped(ask(judged, case, case), lambda end: end[order])
+    agree(ask(judged, other, case), right, other, "reordering the batch does not reorder the result")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_results_follow_their_images(conv, case, seed):
+    """Images in another order give their results in that order."""
+    reordered_batch(conv, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_transposed_results_follow_their_images(conv_transpose, case, seed):
+    """Images in another order give their results in that order."""
+    reordered_batch(conv_transpose, case, seed)
+
+
+def planes_apart(judged, case, seed):
+    """One channel of one image among NaN gives what it gives alone."""
+    rng, x = np.random.default_rng(seed), case.operands["input"].shape
+    case = fresh(case, seed, input=(max(2, x[0]), max(2, x[1]), *x[2:]))
+    values = case.operands["input"]
+    i, c = int(rng.integers(values.shape[0])), int(rng.integers(values.shape[1]))
+    alone = case.with_operands(input=values[i : i + 1, c : c + 1].copy())
+    among = np.full_like(values, np.nan)
+    among[i, c] = values[i, c]
+    among = case.with_operands(input=among)
+    right = ask(judged, alone, case)
+    part = {"output": judged.one(among)[i : i + 1, c : c + 1]}
+    left = points(part["output"]) if case.operation.kind == "max_pool" else judge.enclosures(part, alone, judged.claims(alone))
+    agree(left, right, among, "other channels or images change the result of one")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_maxima_of_a_channel_are_its_own(max_pool, case, seed):
+    """Each channel of each image is pooled alone, whatever the others hold."""
+    planes_apart(max_pool, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_averages_of_a_channel_are_its_own(avg_pool, case, seed):
+    """Each channel of each image is pooled alone, whatever the others hold."""
+    planes_apart(avg_pool, case, seed)
+
+
+BATCHED = ("input", "grad_output")
+
+
+@law(characteristic="batch_invariant", case=strategies.cases, share=0.25)
+def test_results_do_not_depend_on_the_batch(operation, case):
+    """An image's result is the same bit for bit alone, among others, and at another place in the batch."""
+    if not case.operation.rank:
+        raise Declined("has no batch")
+    lead = [name for name in case.operands if name in BATCHED]
+    names = [n for n in case.operation.results if n not in ("grad_weight", "grad_bias")]  # sums over the batch
+    results, reason = operation(case), "the result of an image depends bit for bit on the rest of the batch"
+    count = len(case.operands["input"])
+    for i in some(count, 0) if count else ():
+        alone = operation(case.with_operands(**{n: case.operands[n][i : i + 1].copy() for n in lead}))
+        for name in names:
+            judge.same_bits(results[name][i : i + 1], alone[name], case, reason, name)
+    turned_round = operation(case.with_operands(**{n: case.operands[n][::-1].copy() for n in lead}))
+    for name in names:
+        judge.same_bits(results[name], turned_round[name][::-1], case, reason, name)
+
+
+@law(characteristic="deterministic", case=strategies.cases, share=0.25)
+def test_repeated_calls_agree_bit_for_bit(operation, case):
+    """The same call gives the same bits again."""
+    first = operation(case)
+    for _ in range(3):
+        for name, again in operation(case).items():
+            judge.same_bits(again, first[name], case, "the same call gives other bits", name)
+
+
+# ------------------------------------------------------------------------------------------ flips and turns
+
+
+def evened(case, seed, scope):
+    """The call, of a size that leaves no remainder, and its padding seen in a mirror on some axes."""
+    spec, x, kernel = case.conv, case.operands["input"].shape, case.operands["weight"].shape[2:]
+    axes = some_axes(np.random.default_rng(seed), case.operation.rank)
+    rooms = zip(x[2:], spec.padding, spec.extent(kernel), spec.stride, strict=True)
+    sizes = [n + -(n + a + b - e) % s for n, (a, b), e, s in rooms]
+    uneven = any(a != b for a, b in spec.padding)
+    if uneven and not scope.pairs:  # "same" with an odd total: zeros of the input instead
+        sizes = [n + a + b for n, (a, b) in zip(sizes, spec.padding, strict=True)]
+        arguments = mirror = without(case, "padding")
+    else:
+        arguments = mirror = dict(case.arguments)
+        if uneven:
+            pairs = tuple(p[::-1] if i in axes else p for i, p in enumerate(spec.padding))
+            mirror = {**arguments, "padding": pairs}
+    return fresh(case, seed, arguments, input=(*x[:2], *sizes)), mirror, axes
+
+
+def flipped(judged, case, drawn, mirror, axes):
+    operands = {name: mirrored(case.operands[name], axes) for name in ("input", "weight")}
+    other = replace(case.with_operands(**operands), arguments=mirror)
+    right = mapped(ask(judged, case, drawn), lambda end: mirrored(end, axes))
+    agree(ask(judged, other, drawn), right, other, "mirrored operands do not mirror the result")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_flipping_both_operands_flips_the_result(conv, case, seed):
+    """Input and kernel mirrored on the same axes give the result mirrored on them."""
+    even, mirror, axes = evened(case, seed, conv.subject.scope)
+    flipped(conv, even, case, mirror, axes)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_flipping_both_operands_flips_the_transposed_result(conv_transpose, case, seed):
+    """Input and kernel mirrored on the same axes give the result mirrored on them."""
+    plain = unextended(case, seed)
+    axes = some_axes(np.random.default_rng(seed), case.operation.rank)
+    mirror = dict(plain.arguments)
+    if any(a != b for a, b in plain.conv.padding):
+        mirror["padding"] = tuple(p[::-1] if i in axes else p for i, p in enumerate(plain.conv.padding))
+    flipped(conv_transpose, plain, case, mirror, axes)
+
+
+def transposed(judged, case, seed):
+    """The spatial axes in reverse order: with one axis nothing changes."""
+    case = fresh(case, seed)
+    rank = case.operation.rank or case.operands["in1"].ndim
+    order = tuple(range(rank))[::-1]
+    lead = 0 if not case.operation.rank else 2
+    back = (*range(lead), *(lead + i for i in order))
+    other = turned(case, order)
+    right = mapped(ask(judged, case, case), lambda end: end.transpose(back))
+    agree(ask(judged, other, other), right, other, "exchanging the axes of all operands does not exchange the result's")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_exchanging_axes_exchanges_those_of_the_convolution(conv, case, seed):
+    """Spatial axes of input, kernel and arguments in reverse order give the result's in reverse order."""
+    transposed(conv, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_exchanging_axes_exchanges_those_of_the_transposed_convolution(conv_transpose, case, seed):
+    """Spatial axes of input, kernel and arguments in reverse order give the result's in reverse order."""
+    transposed(conv_transpose, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_exchanging_axes_exchanges_those_of_the_maxima(max_pool, case, seed):
+    """Spatial axes of input and window in reverse order give the result's in reverse order."""
+    transposed(max_pool, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_exchanging_axes_exchanges_those_of_the_averages(avg_pool, case, seed):
+    """Spatial axes of input and window in reverse order give the result's in reverse order."""
+    transposed(avg_pool, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_exchanging_axes_exchanges_those_of_the_signal_convolution(convolve, case, seed):
+    """Axes of both operands in reverse order give the result's in reverse order."""
+    transposed(convolve, case, seed)
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_exchanging_axes_exchanges_those_of_the_correlation(correlate, case, seed):
+    """Axes of both operands in reverse order give the result's in reverse order."""
+    transposed(correlate, case, seed)
+
+
+# ------------------------------------------------------------------------------------- fewer axes at a time
+
+
+def per_axis(case):
+    """The arguments with one entry for each axis, "same" as it is."""
+    spec = case.conv
+    padding = case.settings["padding"] if isinstance(case.settings["padding"], str) else spec.padding
+    return {"stride": spec.stride, "dilation": spec.dilation, "padding": padding}
+
+
+def plainly(arguments):
+    """Per-axis arguments as most people write them."""
+    out = {}
+    for name, values in arguments.items():
+        if isinstance(values, str):
+            out[name] = values
+        elif name == "padding":
+            if any(map(any, values)):
+                even = all(a == b for a, b in values)
+                out[name] = short([a for a, _ in values]) if even else tuple(values)
+        elif any(v != 1 for v in values):
+            out[name] = short(values)
+    return out
+
+
+NEUTRAL = {"stride": 1, "dilation": 1, "padding": (0, 0)}
+
+
+def only_along(case, axis):
+    """The arguments of the call along one axis, neutral ones along the others."""
+    out = {}
+    for name, values in per_axis(case).items():
+        plain = NEUTRAL[name]
+        out[name] = values if isinstance(values, str) else [v if i == axis else plain for i, v in enumerate(values)]
+    return plainly(out)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_separable_kernel_is_convolutions_along_one_axis_each(conv, case, seed):
+    """An outer product as the kernel gives what its factors give one after the other."""
+    x, kernel = case.operands["input"].shape, case.operands["weight"].shape[2:]
+    rng, rank, dtype = np.random.default_rng(seed), case.operation.rank, numpy_dtype(case.dtype)
+    # every intermediate sum stays exact in the dtype: factors of -1, 0 and 1
+    bound = max(1, (2 ** min(format_of(case.dtype).precision, 20) - 1) // prod(kernel))
+    image = integers(rng, (x[0], 1, *x[2:]), bound, case.dtype)
+    factors = [integers(rng, (k,), 1, "float64") for k in kernel]
+    outer = factors[0]
+    for factor in factors[1:]:
+        outer = np.multiply.outer(outer, factor)
+    at_once = replace(
+        case, operands={"input": image, "weight": outer[None, None].astype(dtype)}, arguments=without(case, "groups")
+    )
+    for axis, factor in enumerate(factors):
+        weight = factor.reshape(1, 1, *(-1 if i == axis else 1 for i in range(rank))).astype(dtype)
+        one = replace(case, operands={"input": image, "weight": weight}, arguments=only_along(case, axis))
+        found = ask(conv, one, case)
+        if axis < rank - 1:
+            image = nearest(found, one)
+    agree(ask(conv, at_once, case), found, at_once, "a separable kernel differs from its factors in sequence")
+
+
+def fewer_axes(case, axis):
+    """The call without one spatial axis."""
+    arguments = {
+        name: values if isinstance(values, str) else [v for i, v in enumerate(values) if i != axis]
+        for name, values in per_axis(case).items()
+    }
+    kept = {name: value for name, value in case.arguments.items() if name == "groups"}
+    operands = {n: np.ascontiguousarray(np.squeeze(a, 2 + axis)) if a.ndim > 1 else a for n, a in case.operands.items()}
+    operation = OPERATIONS[f"conv{case.operation.rank - 1}d"]
+    return Case(operation, operands, {**plainly(arguments), **kept}, case.dtype, case.family, case.layout)
+
+
+def more_axes(case, axis):
+    """The call with one spatial axis of size one added."""
+    arguments = {}
+    for name, values in per_axis(case).items():
+        more = [*values[:axis], NEUTRAL[name], *values[axis:]] if not isinstance(values, str) else values
+        arguments[name] = more
+    kept = {name: value for name, value in case.arguments.items() if name == "groups"}
+    operands = {n: np.expand_dims(a, 2 + axis) if a.ndim > 1 else a for n, a in case.operands.items()}
+    operation = OPERATIONS[f"conv{case.operation.rank + 1}d"]
+    return Case(operation, operands, {**plainly(arguments), **kept}, case.dtype, case.family, case.layout)
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_an_axis_of_size_one_can_be_left_out(conv, case, seed):
+    """An image and a kernel of size one along an axis give what the operation with an axis less gives."""
+    rank, rng = case.operation.rank, np.random.default_rng(seed)
+    if conv.subject.scope.fix:
+        raise Declined("arguments are fixed")
+    few = fresh(case, seed)
+    axis = int(rng.integers(max(rank, 2)))
+    if rank > 1:
+        arrays = {n: np.ascontiguousarray(np.take(a, 0, 2 + axis)) for n, a in few.operands.items() if n != "bias"}
+        shapes = {n: np.expand_dims(a, 2 + axis) for n, a in arrays.items()}
+        many = replace(few.with_operands(**shapes), arguments={**squeezed(few, axis), **grouped(few)})
+        few = fewer_axes(many, axis)
+    else:
+        many = more_axes(few, axis)
+    other = conv.sibling(few.operation.name if rank > 1 else many.operation.name)
+    left, right = (conv, other) if rank > 1 else (other, conv)
+    expected = mapped(right.enclosed(few), lambda end: np.expand_dims(end, 2 + axis))
+    agree(left.enclosed(many), expected, many, "an axis of size one changes the result")
+
+
+def grouped(case):
+    return {name: value for name, value in case.arguments.items() if name == "groups"}
+
+
+def squeezed(case, axis):
+    """The arguments, neutral along one axis."""
+    out = {}
+    for name, values in per_axis(case).items():
+        plain = NEUTRAL[name]
+        out[name] = values if isinstance(values, str) else [plain if i == axis else v for i, v in enumerate(values)]
+    return plainly(out)
+
+
+# ------------------------------------------------------------------------------------------ receptive field
+
+
+def chosen_cells(rng, size, inside, most=8):
+    """Some of the cells that one output should see and some of all cells."""
+    cells = [inside[i] for i in rng.permutation(len(inside))[:most]]
+    cells += [tuple(int(rng.integers(n)) for n in size) for _ in range(most)]
+    return list(dict.fromkeys(cells))
+
+
+def impulses(cells, channels, channel, size, dtype):
+    """One image for each cell: one there, zero elsewhere."""
+    images = np.zeros((len(cells), channels, *size), numpy_dtype(dtype))
+    for i, cell in enumerate(cells):
+        images[(i, channel, *cell)] = 1
+    return images
+
+
+@law(case=whole, seed=SEED, share=0.25)
+def test_an_output_sees_exactly_its_receptive_field(conv, case, seed):
+    """Under a kernel of ones, a single input cell shows in an output exactly where that output's taps hold the cell."""
+    rng, spec = np.random.default_rng(seed), case.conv
+    x, w = case.operands["input"].shape, case.operands["weight"].shape
+    output = case.shapes["output"]
+    at = tuple(int(rng.integers(n)) for n in output[2:])
+    inside = taps(spec, x[2:], w[2:], at)
+    cells, channel = chosen_cells(rng, x[2:], inside), int(rng.integers(x[1]))
+    images, kernel = impulses(cells, x[1], channel, x[2:], case.dtype), np.ones(w, numpy_dtype(case.dtype))
+    probe = replace(case, operands={"input": images, "weight": kernel})
+    seen = np.array([cell in set(inside) for cell in cells], dtype=np.float64)
+    group = np.arange(w[0]) // (w[0] // spec.groups) == channel // w[1]
+    found = mapped(ask(conv, probe, case), lambda end: end[(slice(None), slice(None), *at)])
+    agree(found, points(np.outer(seen, group)), probe, f"output {at} does not see exactly its receptive field")
+
+
+def window_cells(judged, case, seed):
+    """(images seen by a window among others, intervals of that window, the call)."""
+    rng, spec = np.random.default_rng(seed), case.pool
+    x, output = case.operands["input"].shape, case.shapes["output"]
+    at = tuple(int(rng.integers(n)) for n in output[2:])
+    inside = taps(spec, x[2:], spec.kernel_size, at)
+    cells, channel = chosen_cells(rng, x[2:], inside), int(rng.integers(x[1]))
+    probe = case.with_operands(input=impulses(cells, x[1], channel, x[2:], case.dtype))
+    seen = np.array([cell in set(inside) for cell in cells], dtype=np.float64)
+    found = mapped(ask(judged, probe, case), lambda end: end[(slice(None), slice(None), *at)])
+    return np.outer(seen, np.arange(x[1]) == channel), found, probe
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_a_maximum_sees_exactly_its_window(max_pool, case, seed):
+    """A single one among zeros is the maximum of exactly the windows that hold its cell."""
+    seen, found, probe = window_cells(max_pool, case, seed)
+    agree(found, points(seen), probe, "a maximum does not see exactly its window")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_an_average_sees_exactly_its_window(avg_pool, case, seed):
+    """A single one among zeros shows in the average of exactly the windows that hold its cell."""
+    seen, found, probe = window_cells(avg_pool, case, seed)
+    least = 1 / (2 * prod(case.pool.kernel_size))
+    between = {"output": Interval(np.where(seen, least, 0.0), np.where(seen, 1.0, 0.0))}
+    agree(found, between, probe, "an average does not see exactly its window")
+
+
+@law(case=whole, seed=SEED, share=0.2)
+def test_two_layers_see_the_predicted_receptive_field(conv, case, seed):
+    """Two layers in sequence see R(2) = 1 + (F - 1) + (F - 1) S cells along an axis: the ends do, their outer neighbours not."""
+    rank, w = case.operation.rank, case.operands["weight"].shape[2:]
+    spec, last = case.conv, case.operation.rank - 1
+    strides = spec.stride if "stride" in conv.subject.scope.fix else (1,) * last + spec.stride[last:]
+    field = [
+        receptive_field([Layer(k, s, d)] * 2) for k, s, d in zip(w, strides, spec.dilation, strict=True)
+    ]
+    jump = field[last].jump
+    start, size = jump, field[last].size  # output 1 along the last axis
+    sizes = [f.size for f in field[:last]] + [size + 2 * jump]
+    cells = [(0,) * last + (i,) for i in (start - 1, start, start + size - 1, start + size)]
+    arguments = plainly({"stride": strides, "dilation": spec.dilation, "padding": ((0, 0),) * rank})
+    kernel = np.ones((1, 1, *w), numpy_dtype(case.dtype))
+    first = replace(
+        case, operands={"input": impulses(cells, 1, 0, sizes, case.dtype), "weight": kernel}, arguments=arguments
+    )
+    between = nearest(ask(conv, first, case), first)
+    second = first.with_operands(input=between)
+    found = mapped(ask(conv, second, case), lambda end: end[(slice(None), 0, *(0,) * last, 1)])
+    expected = points(np.array([0.0, 1.0, 1.0, 0.0]))
+    agree(found, expected, first, "two layers do not see the predicted receptive field")
+
+
+_ = product  # noqa

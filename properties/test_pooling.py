@@ -1,0 +1,439 @@
+"""Pooling: what a maximum and an average of windows must be, seen from the windows themselves.
+
+A maximum is an element of its window and must come out bit for bit; sums of integers are exact in every dtype.
+"""
+
+from dataclasses import replace
+from itertools import product
+from math import prod
+
+import numpy as np
+from hypothesis import strategies as st
+
+from refconv import exact, judge, strategies
+from refconv.dtypes import format_of, numpy_dtype
+from refconv.judge import Interval, Violation
+from refconv.law import law
+from refconv.spec import OPERATIONS
+from refconv.subject import Declined
+
+SEEDS = st.integers(0, 2**16)
+PLACES = st.integers(0, 2**16)  # which element, counted round and round
+
+
+# ------------------------------------------------------------------------------------------------- cases
+
+
+def integer_cases(operation, scope):
+    """Cases whose input holds integers from -3 to 3."""
+    return strategies.cases(operation, replace(scope, families=("denseint",))).map(_small)
+
+
+def ceil_cases(operation, scope):
+    """Cases in ceil mode, unless it is held fast."""
+    return strategies.cases(operation, replace(scope, fix={"ceil_mode": True, **scope.fix}))
+
+
+def _small(case):
+    wide = case.operands["input"].astype(np.float64)
+    return _on(case, np.fmod(wide / exact.lowest_bit(wide), 4))
+
+
+def _on(case, values):
+    """The same call on other values."""
+    return case.with_operands(input=np.array(values, order="C").astype(numpy_dtype(case.dtype)))
+
+
+def _wide(case):
+    return case.operands["input"].astype(np.float64)
+
+
+def _with(case, **arguments):
+    """The same input under other arguments; None takes one away."""
+    given = {**case.arguments, **arguments}
+    return replace(case, arguments={name: value for name, value in given.items() if value is not None})
+
+
+def _held(judged, call, case):
+    """The call, declined where it changes what is held fast in every case that is drawn."""
+    now, before = _facts(call), _facts(case)
+    changed = [name for name in judged.subject.scope.fix if now.get(name) != before.get(name)]
+    if changed:
+        raise Declined(f"{', '.join(changed)} held fast")
+    return call
+
+
+def _facts(case):
+    x, spec = case.operands["input"].shape, case.pool
+    facts = {"input_size": x[2:], "batch": x[0], "in_channels": x[1]}
+    return {**facts, **{name: getattr(spec, name) for name in spec.__dataclass_fields__}}
+
+
+def _sibling(case, kind):
+    """The pooling of the other kind with the same windows."""
+    arguments = {name: value for name, value in case.arguments.items() if name != "count_include_pad"}
+    return replace(case, operation=OPERATIONS[f"{kind}_pool{case.operation.rank}d"], arguments=arguments)
+
+
+# ----------------------------------------------------------------------------------------------- windows
+
+
+def _places(case):
+    """Every window, by its place in the output."""
+    return product(*map(range, case.pool.output_size(case.operands["input"].shape[2:])))
+
+
+def _window(case, place):
+    """The cells of the input that one window reads, as an index."""
+    spec, size = case.pool, case.operands["input"].shape[2:]
+    cells = []
+    axes = zip(place, size, spec.stride, spec.dilation, spec.extent, spec.padding, strict=True)
+    for p, n, s, d, e, (before, _) in axes:
+        start = p * s - before
+        first = start if start >= 0 else start + -(start // d) * d  # the first tap inside the input
+        cells.append(slice(first, min(n, start + e), d))
+    return (..., *cells)
+
+
+def _over_windows(case, values, function):
+    """A function of each window's cells, all planes at once: (N, C, *output_size)."""
+    out = np.empty(case.shapes["output"])
+    spatial = tuple(range(2, values.ndim))
+    for place in _places(case):
+        out[(..., *place)] = function(values[_window(case, place)], axis=spatial)
+    return out
+
+
+def _counts(case):
+    """(cells of the input, cells that an average divides by) for each window."""
+    spec, size = case.pool, case.operands["input"].shape[2:]
+    inside, counted = np.ones((), int), np.ones((), int)
+    axes = zip(size, spec.output_size(size), spec.kernel_size, spec.stride, spec.padding, strict=True)
+    for n, out, k, s, (a, b) in axes:
+        start = np.arange(out) * s - a
+        own = np.minimum(start + k, n) - np.maximum(start, 0)
+        inside = np.multiply.outer(inside, own)
+        # cells that ceil mode adds beyond the padding never count
+        counted = np.multiply.outer(counted, np.minimum(start + k, n + b) - start if spec.count_include_pad else own)
+    return inside, counted
+
+
+def _reaching(case, where):
+    """Windows that read the element at `where`, and those whose hull holds it: dilation steps over some."""
+    spec = case.pool
+    reads, holds = np.ones((), bool), np.ones((), bool)
+    axes = zip(where, case.shapes["output"][2:], spec.stride, spec.dilation, spec.extent, spec.padding, strict=True)
+    for i, out, s, d, e, (before, _) in axes:
+        offset = i - (np.arange(out) * s - before)
+        inside = (offset >= 0) & (offset < e)
+        holds = np.logical_and.outer(holds, inside)
+        reads = np.logical_and.outer(reads, inside & (offset % d == 0))
+    return reads, holds
+
+
+def _element(case, place):
+    size = case.operands["input"].shape[2:]
+    return tuple(map(int, np.unravel_index(place % max(1, prod(size)), size)))
+
+
+# --------------------------------------------------------------------------------- arithmetic on intervals
+
+
+def _point(values):
+    return Interval(np.asarray(values, dtype=np.float64), np.asarray(values, dtype=np.float64))
+
+
+def _times(interval, factor):
+    """With room for the rounding in float64."""
+    low, high = interval.low * factor, interval.high * factor
+    return Interval(np.nextafter(low, -np.inf), np.nextafter(high, np.inf))
+
+
+def _not_above(low, high, case, reason):
+    """Every element of `low` is at most that of `high`."""
+    wrong = ~(low <= high)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        count = {"wrong": int(wrong.sum()), "of": wrong.size}
+        raise Violation(reason, case, result="output", index=at, got=float(low[at]), exact=float(high[at]), **count)
+
+
+# ----------------------------------------------------------------------------------------------- maximum
+
+
+@law(case=strategies.cases)
+def test_maximum_is_an_upper_bound_of_its_window(max_pool, case):
+    """No element of a window is larger than its result."""
+    out = max_pool.one(case).astype(np.float64)
+    largest = _over_windows(case, _wide(case), np.max)
+    _not_above(largest, out, case, "an element of a window is larger than its maximum")
+
+
+@law(case=strategies.cases)
+def test_maximum_is_an_element_of_its_window(max_pool, case):
+    """Each result is one of the elements of its window, bit for bit."""
+    out, x = max_pool.one(case).astype(np.float64), _wide(case)
+    for place in _places(case):
+        result, cells = out[(..., *place)], x[_window(case, place)]
+        same = cells == result.reshape(*result.shape, *(1,) * (x.ndim - 2))
+        found = same.any(axis=tuple(range(2, x.ndim)))
+        if not found.all():
+            image, channel = (int(i) for i in np.argwhere(~found)[0])
+            at = (image, channel, *place)
+            reason = "a maximum is no element of its window"
+            raise Violation(reason, case, result="output", index=at, got=float(out[at]), wrong=int((~found).sum()))
+
+
+@law(case=strategies.cases, share=0.15)
+def test_maximum_of_single_cells_is_the_identity(max_pool, case):
+    """A window of one cell gives the input back, or every stride-th element of it, bit for bit."""
+    call = _held(max_pool, _with(case, **_SINGLE), case)
+    steps = (..., *(slice(None, None, s) for s in call.pool.stride))
+    judge.same_bits(max_pool.one(call), case.operands["input"][steps], call, "a window of one cell changes it")
+
+
+_SINGLE = {"kernel_size": 1, "padding": None, "dilation": None, "ceil_mode": None}
+
+
+@law(case=strategies.cases, constant=st.sampled_from(("lowest", "largest", "negative", "positive")), share=0.15)
+def test_maximum_of_a_constant_is_the_constant(max_pool, case, constant):
+    """A constant image gives the constant, be it the lowest number of all: padding never wins."""
+    form = format_of(case.dtype)
+    choices = {"lowest": -form.max, "largest": form.max, "negative": -form.smallest_normal, "positive": 1.5}
+    image = _on(case, np.full(case.operands["input"].shape, choices[constant]))
+    out = max_pool.one(image)
+    expected = np.full(out.shape, choices[constant])
+    judge.same_bits(out.astype(np.float64), expected, image, f"the maximum of a constant ({constant}) is another")
+
+
+def negative_cases(operation, scope):
+    return strategies.cases(operation, replace(scope, families=("negative",)))
+
+
+@law(case=negative_cases, share=0.15)
+def test_padding_never_wins_a_maximum(max_pool, case):
+    """Where all data are negative, so is every maximum, and none is above the largest element."""
+    out, x = max_pool.one(case).astype(np.float64), _wide(case)
+    largest = x.max(axis=tuple(range(2, x.ndim)), keepdims=True) if x.size else x
+    _not_above(out, np.broadcast_to(largest, out.shape) if x.size else out, case, "a maximum is above all data")
+
+
+@law(case=strategies.cases, place=PLACES, share=0.15)
+def test_maxima_of_maxima_are_maxima_of_larger_windows(max_pool, case, place):
+    """Windows of a, then of b cells, sliding by one, give the maxima of windows of a + b - 1 cells."""
+    size = case.operands["input"].shape[2:]
+    first = tuple(map(min, case.pool.kernel_size, size))
+    second = tuple(1 + place % (n - a + 1) for n, a in zip(size, first, strict=True))
+    both = tuple(a + b - 1 for a, b in zip(first, second, strict=True))
+
+    def slide(call, kernel):
+        return max_pool.one(_held(max_pool, replace(call, arguments={"kernel_size": kernel, "stride": 1}), case))
+
+    twice = slide(case.with_operands(input=np.ascontiguousarray(slide(case, first))), second)
+    judge.same_bits(twice, slide(case, both), case, f"windows of {first}, then of {second} are not windows of {both}")
+
+
+@law(case=strategies.cases, place=PLACES)
+def test_maximum_is_monotone(max_pool, case, place):
+    """Where the input grows, no maximum falls."""
+    x = case.operands["input"]
+    # at least as large everywhere, and some values of its own elsewhere
+    larger = np.maximum(_wide(case), np.roll(_wide(case), 1 + place % 7))
+    before, after = (max_pool.one(_on(case, values)).astype(np.float64) for values in (x, larger))
+    _not_above(before, after, case, "a maximum falls where the input grows")
+
+
+@law(case=integer_cases, seed=SEEDS)
+def test_maximum_commutes_with_increasing_maps(max_pool, case, seed):
+    """An increasing function of the values is the same before pooling as after it."""
+    # a random one: seven numbers in ascending order, for -3 to 3
+    table = np.sort(np.random.default_rng(seed).normal(0, 4, 7)).astype(numpy_dtype(case.dtype)).astype(np.float64)
+
+    def mapped(values):
+        return table[np.clip(values.astype(np.float64), -3, 3).astype(int) + 3]
+
+    after, before = mapped(max_pool.one(case)), max_pool.one(_on(case, mapped(_wide(case)))).astype(np.float64)
+    judge.same_bits(before, after, case, "the maximum does not commute with an increasing function")
+
+
+@law(case=strategies.cases)
+def test_minimum_is_the_negated_maximum_of_the_negated(max_pool, case):
+    """Minus the maximum of -x is the minimum of each window."""
+    out = -max_pool.one(_on(case, -_wide(case))).astype(np.float64)
+    lowest = _over_windows(case, _wide(case), np.min)
+    judge.same_bits(out, lowest, case, "minus the maximum of -x is not the minimum")
+
+
+@law(case=strategies.cases, share=0.15)
+def test_global_maximum(max_pool, case):
+    """A window as large as the input gives the largest element of each plane."""
+    x = case.operands["input"]
+    call = _held(max_pool, replace(case, arguments={"kernel_size": x.shape[2:]}), case)
+    out = max_pool.one(call).astype(np.float64)
+    best = x.astype(np.float64).max(axis=tuple(range(2, x.ndim)), keepdims=True)
+    judge.same_bits(out, best, call, "a window over everything does not give the largest element")
+
+
+@law(case=ceil_cases)
+def test_ceil_mode_leaves_the_other_maxima_alone(max_pool, case):
+    """Ceil mode adds at most one window per axis and changes no other."""
+    plain, more = _both_modes(max_pool, case)
+    judge.same_bits(more[_corner(plain, more, case)], plain, case, "ceil mode changes windows that were there before")
+
+
+def _both_modes(judged, case):
+    if judged.claims(case).ceil_rule != "standard":
+        raise Declined("has a ceil mode of its own")
+    return judged.one(_held(judged, _with(case, ceil_mode=None), case)), judged.one(_with(case, ceil_mode=True))
+
+
+def _corner(plain, more, case):
+    """Where the windows of floor mode are among those of ceil mode."""
+    added = [m - n for n, m in zip(plain.shape[2:], more.shape[2:], strict=True)]
+    if not all(n in (0, 1) for n in added):
+        raise Violation(f"ceil mode adds {added} windows, but may add one per axis", case, result="output")
+    return (..., *(slice(0, n) for n in plain.shape[2:]))
+
+
+# --------------------------------------------------------------------------------- maximum: special values
+
+
+@law(case=strategies.cases, place=PLACES)
+def test_nan_reaches_the_maxima_of_its_windows_only(max_pool, case, place):
+    """A window that reads a NaN gives NaN, or the maximum of the rest where that is claimed; others do not change."""
+    where = _element(case, place)
+    reads, holds = _reaching(case, where)
+    poisoned, without = (_on(case, _set(_wide(case), where, value)) for value in (np.nan, -np.inf))
+    before, after = max_pool.one(case).astype(np.float64), max_pool.one(poisoned).astype(np.float64)
+    reason = "a NaN changes the maximum of a window that does not hold it"
+    judge.same_bits(after[..., ~holds], before[..., ~holds], poisoned, reason)
+    if max_pool.claims(case).nan_max == "propagate":
+        expected, reason = np.full(after.shape, np.nan), "a NaN in the window is lost"
+    else:
+        expected, reason = _over_windows(case, _wide(without), np.max), "a NaN in the window is not dropped"
+        expected = np.where(np.isneginf(expected), after, expected)  # nothing else in the window
+    judge.same_bits(after[..., reads], expected[..., reads], poisoned, reason)
+
+
+def _set(values, where, value):
+    values[(..., *where)] = value
+    return values
+
+
+@law(case=strategies.cases, place=PLACES, share=0.15)
+def test_infinities_take_part_in_maxima(max_pool, case, place):
+    """Plus infinity wins each window that reads it and no other; minus infinity loses against every number."""
+    where = _element(case, place)
+    reads, holds = _reaching(case, where)
+    highest, lowest = (_on(case, _set(_wide(case), where, value)) for value in (np.inf, -np.inf))
+    before, after = max_pool.one(case).astype(np.float64), max_pool.one(highest).astype(np.float64)
+    judge.same_bits(after[..., reads], np.full(after[..., reads].shape, np.inf), highest, "plus infinity does not win")
+    judge.same_bits(after[..., ~holds], before[..., ~holds], highest, "plus infinity wins where it is not read")
+    rest = _over_windows(case, _wide(lowest), np.max)
+    # windows of nothing else may give the lowest number
+    rest = np.where(np.isneginf(rest), _lowest_or(max_pool.one(lowest), case), rest)
+    judge.same_bits(max_pool.one(lowest).astype(np.float64), rest, lowest, "minus infinity wins over a number")
+
+
+def _lowest_or(out, case):
+    """What was given where it is the lowest number, minus infinity elsewhere."""
+    out = out.astype(np.float64)
+    return np.where(out == -format_of(case.dtype).max, out, -np.inf)
+
+
+# ----------------------------------------------------------------------------------------------- average
+
+
+@law(case=integer_cases)
+def test_average_times_its_count_is_the_sum(avg_pool, case):
+    """The average of each window, times the cells that count, is the sum of its elements."""
+    sums = _over_windows(case, _wide(case), np.sum)
+    result = _times(avg_pool.enclosed(case)["output"], _counts(case)[1])
+    judge.overlap(result, _point(sums), case, "an average times its count is not the sum of its window")
+
+
+@law(case=strategies.cases, share=0.15)
+def test_average_of_ones_counts_the_cells(avg_pool, case):
+    """The average of ones is one, or the share of cells that are not padding where padding counts."""
+    ones = _on(case, np.ones(case.operands["input"].shape))
+    inside, counted = _counts(case)
+    result = avg_pool.enclosed(ones)["output"]
+    expected = np.broadcast_to(inside, result.low.shape)
+    judge.overlap(_times(result, counted), _point(expected), ones, "an average of ones is not the share of the data")
+
+
+@law(case=integer_cases)
+def test_average_is_a_convolution_with_a_constant_kernel(avg_pool, case):
+    """The average times its count is the depthwise convolution with ones."""
+    spec, x = case.pool, case.operands["input"]
+    channels, ones = x.shape[1], np.ones((x.shape[1], 1, *spec.kernel_size), x.dtype)
+    arguments = {"stride": spec.stride, "groups": channels}
+    plain = {name: v for name, v in arguments.items() if any(i != 1 for i in (v if isinstance(v, tuple) else (v,)))}
+    operands = {"input": _hull(case), "weight": ones}
+    call = replace(case, operation=OPERATIONS[f"conv{spec.rank}d"], operands=operands, arguments=plain)
+    if avg_pool.subject.scope.fix:
+        raise Declined("arguments are held fast")
+    sums = avg_pool.sibling(call.operation.name).enclosed(call)["output"]
+    result = _times(avg_pool.enclosed(case)["output"], _counts(case)[1])
+    judge.overlap(result, sums, case, "the average is not a convolution with a constant kernel")
+
+
+def _hull(case):
+    """The input between zeros, cut to the cells that windows cover."""
+    spec, x = case.pool, case.operands["input"]
+    size = spec.output_size(x.shape[2:])
+    hull = [(o - 1) * s + k for o, s, k in zip(size, spec.stride, spec.kernel_size, strict=True)]
+    room = [(a, max(0, h - n - a)) for (a, _), h, n in zip(spec.padding, hull, x.shape[2:], strict=True)]
+    padded = np.pad(x, [(0, 0), (0, 0), *room])
+    return np.ascontiguousarray(padded[(..., *(slice(0, h) for h in hull))])
+
+
+@law(case=strategies.cases, share=0.15)
+def test_average_of_single_cells_is_the_identity(avg_pool, case):
+    """A window of one cell gives the input back, or every stride-th element of it."""
+    call = _held(avg_pool, _with(case, **_SINGLE), case)
+    steps = (..., *(slice(None, None, s) for s in call.pool.stride))
+    result = avg_pool.enclosed(call)["output"]
+    judge.overlap(result, _point(_wide(case)[steps]), call, "the average of one cell is another number")
+
+
+@law(case=strategies.cases, place=PLACES)
+def test_average_is_monotone(avg_pool, case, place):
+    """Where the input grows, no average falls by more than its error."""
+    larger = np.maximum(_wide(case), np.roll(_wide(case), 1 + place % 7))
+    before, after = (avg_pool.enclosed(_on(case, values))["output"] for values in (_wide(case), larger))
+    _not_above(before.low, after.high, case, "an average falls where the input grows")
+
+
+@law(case=strategies.cases)
+def test_average_lies_between_minimum_and_maximum(avg_pool, case):
+    """An average that leaves padding out lies between the least and the largest element of its window."""
+    if any(a or b for a, b in case.pool.padding):
+        case = _held(avg_pool, _with(case, count_include_pad=False), case)
+    pool = avg_pool.sibling(f"max_pool{case.operation.rank}d")
+    largest = _sibling(case, "max")
+    least = _on(largest, -_wide(case))
+    result = avg_pool.enclosed(case)["output"]
+    _not_above(result.low, pool.one(largest).astype(np.float64), case, "an average is above the maximum of its window")
+    _not_above(-pool.one(least).astype(np.float64), result.high, case, "an average is below the minimum of its window")
+
+
+@law(case=integer_cases, share=0.15)
+def test_global_average(avg_pool, case):
+    """A window as large as the input gives the mean of each plane."""
+    x = case.operands["input"]
+    call = _held(avg_pool, replace(case, arguments={"kernel_size": x.shape[2:]}), case)
+    total = x.astype(np.float64).sum(axis=tuple(range(2, x.ndim)), keepdims=True)
+    result = _times(avg_pool.enclosed(call)["output"], prod(x.shape[2:]))
+    judge.overlap(result, _point(total), call, "a window over everything does not give the mean")
+
+
+@law(case=ceil_cases)
+def test_ceil_mode_leaves_the_other_averages_alone(avg_pool, case):
+    """Ceil mode adds at most one window per axis and changes no other."""
+    if avg_pool.claims(case).ceil_rule != "standard":
+        raise Declined("has a ceil mode of its own")
+    floor, ceil = _held(avg_pool, _with(case, ceil_mode=None), case), _with(case, ceil_mode=True)
+    plain, more = avg_pool.enclosed(floor)["output"], avg_pool.enclosed(ceil)["output"]
+    corner = _corner(plain.low, more.low, case)
+    judge.overlap(more.map(lambda a: a[corner]), plain, case, "ceil mode changes windows that were there before")
