@@ -1,5 +1,6 @@
 """Options, subjects and reporting of the property suite; both `refconv check` and `pytest properties/` come here."""
 
+import contextlib
 import json
 import os
 import sys
@@ -21,8 +22,9 @@ from refconv.subject import TargetError
 GROUPS = {"operation": set(KINDS), "batched": set(KINDS) - {"convolve", "correlate"}}
 SUBJECTS = pytest.StashKey[list]()
 EFFORT = pytest.StashKey[object]()
-SESSION = pytest.StashKey[object]()
+JSON = pytest.StashKey[object]()
 RECORD = pytest.StashKey[object]()
+FAULT = "this is a fault of refconv, not of the subject"
 
 
 def pytest_addoption(parser):
@@ -34,13 +36,30 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("-n is given, but a verdict needs every law in one process")
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
+        config.stash[JSON] = options.json_file(config.getoption)
         config.stash[EFFORT] = options.effort(config.getoption)
-        config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
+        with _unheard(config):
+            config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
     except TargetError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Session(config), "refconv-session")
+
+
+@contextlib.contextmanager
+def _unheard(config):
+    """What a subject prints when it is imported goes to standard error: standard output is the verdict's."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    capture.resume_global_capture()
+    try:
+        yield
+    finally:
+        capture.suspend_global_capture()
+        for text in capture.read_global_capture():
+            sys.stderr.write(text)
 
 
 def pytest_generate_tests(metafunc):
@@ -82,7 +101,7 @@ class _Session:
     def __init__(self, config):
         self.config, self.records, self.started = config, [], time.perf_counter()
         self.console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150)
-        self.progress, self.errors = None, []
+        self.progress, self.errors, self.interrupted = None, [], False
 
     @property
     def verdicts(self):
@@ -91,6 +110,7 @@ class _Session:
                 "seconds": time.perf_counter() - self.started,
                 "seed": int(self.config.getoption("seed")),
                 "profile": self.config.getoption("profile"),
+                "complete": not (self.interrupted or self.errors),
             }
             subjects = [subject for subject, _ in self.config.stash[SUBJECTS]]
             self._verdicts = verdict.judge(subjects, self.records, **about)
@@ -98,56 +118,72 @@ class _Session:
 
     def pytest_collection_finish(self, session):
         if self.config.getoption("check"):
-            self.progress = _Progress(self.console, len(session.items))
+            self.progress = _Progress(sum("[NOTSET]" not in item.name for item in session.items))
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item, call):
         report = (yield).get_result()
         if report.failed and RECORD not in item.stash:
-            self.errors.append(f"{item.name} broke down; this is a fault of refconv:\n{report.longreprtext}")
+            self.errors.append(f"{report.longreprtext}\nrefconv: {item.name} broke down: {FAULT}")
         if call.when == "call" and (record := item.stash.get(RECORD, None)) is not None:
             self.records.append(record)
             if self.progress:
                 self.progress.step(record)
 
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.errors.append(f"{report.longreprtext}\nrefconv: {report.nodeid} cannot be read: {FAULT}")
+
+    def pytest_keyboard_interrupt(self):
+        self.interrupted = True
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session, exitstatus):
         if self.progress:
             self.progress.close()
-        if exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+        failed = exitstatus in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
+        if failed or self.config.getoption("collectonly"):
             return
         found = {v.status for v in self.verdicts}
         worst = next(status for status in ("wrong", "not verified", "correct") if status in found)
-        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR if self.errors else verdict.EXIT_CODES[worst]
-        if path := self.config.getoption("json"):
-            _write(Path(path), json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
+        if self.errors:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        elif not self.interrupted:
+            session.exitstatus = verdict.EXIT_CODES[worst]
         if self.config.getoption("check"):
             self.show()
+        if path := self.config.stash[JSON]:
+            _write(path, json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
 
     def pytest_terminal_summary(self):
-        if not self.config.getoption("check"):
+        if not (self.config.getoption("check") or self.config.getoption("collectonly")):
+            self.console.print()
             self.show()
 
     def show(self):
-        for one in self.verdicts:
-            self.console.print()
+        for number, one in enumerate(self.verdicts):
+            if number:
+                self.console.print()
             terminal.show(one, self.console)
+        of = f" of {self.progress.total}" if self.interrupted and self.progress else ""
+        self.console.print(f"\n{len(self.records)}{of} laws judged in {time.perf_counter() - self.started:.1f} s")
         for error in self.errors if self.config.getoption("check") else ():
             print(f"\n{error}", file=sys.stderr)
-        self.console.print(f"\n{len(self.records)} laws judged in {time.perf_counter() - self.started:.1f} s")
 
 
 class _Progress:
-    """A bar on a terminal; elsewhere a line every few seconds."""
+    """On standard error: a bar on a terminal; elsewhere a line every few seconds."""
 
-    def __init__(self, console, total):
-        self.console, self.total, self.done, self.wrong, self.last = console, total, 0, 0, time.perf_counter()
-        self.bar = None
+    def __init__(self, total):
+        self.total, self.done, self.wrong, self.last = total, 0, 0, time.perf_counter()
+        # a stream of its own: while a law runs, what others write to standard error is captured
+        self.file = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+        console, self.bar = Console(file=self.file), None
         if console.is_terminal:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self.bar = Progress(*columns, console=console, transient=True)
+            columns = (MofNCompleteColumn(), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.description}"))
+            self.bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
             self.task = self.bar.add_task("judging", total=total)
             self.bar.start()
 
@@ -157,18 +193,25 @@ class _Progress:
         said = f"{record.operation}: {record.law.replace('_', ' ')}"[:60]
         if self.bar:
             self.bar.update(self.task, advance=1, description=f"{said}{f', {self.wrong} broken' * bool(self.wrong)}")
-        elif time.perf_counter() - self.last > 5:
+        elif time.perf_counter() - self.last > 2:
             self.last = time.perf_counter()
-            print(f"{self.done}/{self.total} laws judged, {self.wrong} broken; {said}", file=sys.stderr, flush=True)
+            print(f"{self.done}/{self.total} laws judged, {self.wrong} broken; {said}", file=self.file, flush=True)
 
     def close(self):
         if self.bar:
             self.bar.stop()
+        self.file.close()
 
 
 def _write(path, text):
     """To a temporary file beside it, then renamed: nothing half-written is left."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():  # a pipe or a device cannot be renamed to
+        path.write_text(text + "\n", encoding="utf-8")
+        return
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text + "\n")
+    os.umask(mask := os.umask(0))
+    Path(name).chmod(0o666 & ~mask)
     Path(name).replace(path)

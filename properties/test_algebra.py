@@ -28,12 +28,7 @@ UNIT = pow(GENERATOR, (PRIME - 1) // 4, PRIME)  # its square is -1: the imaginar
 
 def whole(operation, scope):
     """Calls whose geometry is drawn; their integers are drawn again by each law."""
-    return strategies.cases(operation, replace(scope, families=("denseint",)))
-
-
-def uncounted(operation, scope):
-    """The same, where an average leaves the padding out unless the subject always counts it."""
-    return whole(operation, replace(scope, fix={"count_include_pad": False, **scope.fix}))
+    return strategies.cases(operation, replace(scope, families=("denseint",), empty=False))
 
 
 # ------------------------------------------------------------------------------------------------- integers
@@ -320,26 +315,6 @@ def test_powers_of_two_scale_a_signal_convolution(convolve, case, seed, exponent
 def test_powers_of_two_scale_a_correlation(correlate, case, seed, exponents):
     """Operands times powers of two give the result times their product."""
     scaled(correlate, case, seed, exponents)
-
-
-def constant(judged, case, value):
-    x = np.full(case.operands["input"].shape, value, numpy_dtype(case.dtype))
-    case = case.with_operands(input=x)
-    agree(judged.enclosed(case), point(np.full(case.shapes["output"], value)), case, "a constant is not kept")
-
-
-@law(case=uncounted, value=st.integers(-100, 100).map(float), share=0.2)
-def test_average_of_a_constant_is_the_constant(avg_pool, case, value):
-    """A constant input has this constant for every average that counts no padding."""
-    if case.pool.count_include_pad and any(map(any, case.pool.padding)):
-        raise Declined("always counts the padding")
-    constant(avg_pool, case, value)
-
-
-@law(case=whole, value=st.integers(-100, 100).map(float), share=0.2)
-def test_maximum_of_a_constant_is_the_constant(max_pool, case, value):
-    """A constant input has this constant for every maximum, at the border too."""
-    constant(max_pool, case, value)
 
 
 # --------------------------------------------------------------------------------------------------- deltas

@@ -6,9 +6,10 @@ from functools import reduce
 import numpy as np
 from hypothesis import strategies as st
 
-from refconv import strategies
+from refconv import judge, strategies
 from refconv.judge import Violation
 from refconv.law import law
+from refconv.subject import Declined
 
 PLACES = st.integers(0, 2**16)
 BAD = st.sampled_from((np.nan, np.inf, -np.inf))
@@ -149,3 +150,12 @@ def test_a_nan_in_a_window_makes_its_average_one(avg_pool, case, place, value):
     mask = np.zeros(y.shape, dtype=bool)
     mask[index[:2]] = _outer([m[:, i] for m, i in zip(axes, index[2:], strict=True)])
     _check(case, y, index, mask, mask, True)
+
+
+@law(case=_drawn, place=PLACES)
+def test_a_nan_takes_the_gradient_of_its_windows(max_pool_backward, case, place):
+    """Where a window holds one NaN, that is its maximum: it receives the window's gradient and no other cell does."""
+    if max_pool_backward.subject.claims.nan_max != "propagate":
+        raise Declined("claims to drop NaN")
+    case, _ = _put(case, "input", place, np.nan)
+    return judge.within(max_pool_backward(case), case, max_pool_backward.claims(case))

@@ -109,6 +109,8 @@ def allowed(case: Case, claims: Claims, forms: dict[str, Form] | None = None) ->
 
 def _allowed(case: Case, claims: Claims, name: str, form: Form) -> Float64Array:
     acc = accumulator(case.dtype, claims)
+    if form.magnitude.size == 0:
+        return np.zeros(form.magnitude.shape)
     direct = _Direct(claims, form, acc)
     bound = direct.bound()
     if claims.algorithm == "fft" and form.norms is not None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
 
 from refconv import __version__
 from refconv.adapters import ADAPTERS
@@ -14,25 +20,37 @@ from refconv.spec import OPERATIONS, Operation
 
 __all__ = ["main"]
 
-USAGE_ERROR = 4
+INTERRUPTED, USAGE_ERROR = 2, 4
 
 CHECK = """\
 Judge implementations of convolution, pooling and their gradients.
 
-TARGET is pkg.mod:function, path/to/file.py:function, either without :function for every operation the module has,
-operation=TARGET where the function's name is not the operation's, or a short name (see `refconv list`).
-A function is called as in torch.nn.functional, for example conv2d(input, weight, bias=None, stride=1, padding=0,
-dilation=1, groups=1), with numpy arrays unless --array says otherwise. It may raise NotImplementedError for what it
-does not support. Its code is run with your rights.
+TARGET is pkg.mod:function or path/to/file.py:function, either without
+:function for every operation the module has, operation=TARGET where the
+function's name is not the operation's, or a short name (`refconv list`).
+
+A function is called as in torch.nn.functional, for example conv2d(input,
+weight, bias=None, stride=1, padding=0, dilation=1, groups=1), with numpy
+arrays unless --array says otherwise. It may raise NotImplementedError for
+what it does not support. Its code is run with your rights.
+"""
+START = """\
+examples:
+  refconv check mine.py:conv2d    is the function conv2d in mine.py right?
+  refconv check torch             is PyTorch?
+  refconv list                    how operations are called, what has a name
+
+`refconv check --help` shows how to say what an implementation claims.
 """
 EXAMPLES = """\
 examples:
-  refconv check torch                                    PyTorch, every operation it has
-  refconv check mine.py:conv2d                           a function in a file
+  refconv check torch                 PyTorch, every operation it has
+  refconv check mine.py:conv2d        a function in a file
   refconv check conv2d=pkg.kernels:my_conv --dtype float32 --fix kernel_size=3
-  refconv check mine.py --algorithm 'winograd(4,3)' --profile standard --json verdict.json
+  refconv check mine.py --algorithm 'winograd(4,3)' --profile standard
 
-exit code: 0 correct, 1 wrong, 4 usage error, 5 too little verified
+exit code: 0 correct, 1 wrong, 2 interrupted, 3 refconv itself broke down,
+4 usage error, 5 too little verified
 """
 
 
@@ -43,16 +61,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
         return USAGE_ERROR if stop.code else 0
-    if options.command == "list":
-        return _list()
-    if options.command == "check":
-        return _check(options)
+    try:
+        if options.command == "list":
+            return _list()
+        if options.command == "check":
+            return _check(options)
+    except KeyboardInterrupt:
+        print("\nrefconv: interrupted", file=sys.stderr)
+        return INTERRUPTED
     parser.print_help()
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: {message} (`{self.prog} --help` shows what there is)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="refconv", description="The referee for convolution.")
+    parser = _Parser(
+        prog="refconv",
+        description="The referee for convolution: is an implementation right, where is it wrong, how precise is it?",
+        epilog=START,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"refconv {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     check = commands.add_parser(
@@ -70,9 +104,52 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> int:
-    import pytest
+    with _alone():
+        return int(pytest.main(_pytest_arguments(options), plugins=[_Words()]))
 
-    return int(pytest.main(_pytest_arguments(options)))
+
+class _Words:
+    """What pytest would say in words of its own."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_main(self) -> Generator[None, int, int]:
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            print(f"refconv: {error}", file=sys.stderr)
+            return USAGE_ERROR
+
+    def pytest_keyboard_interrupt(self) -> None:
+        print("\nrefconv: interrupted", file=sys.stderr)
+
+    def pytest_internalerror(self, excrepr: Any) -> bool:
+        print(f"{excrepr}\nrefconv: this is a fault of refconv, not of the subject", file=sys.stderr)
+        return True
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Options and plugins that are there for other tests take no part in a verdict."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours = {
+            "PYTEST_ADDOPTS": None,
+            "PYTEST_PLUGINS": None,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "HYPOTHESIS_STORAGE_DIRECTORY": folder,  # nothing is left in the working directory
+        }
+        before = {name: os.environ.get(name) for name in ours}
+        _set_environment(ours)
+        try:
+            yield
+        finally:
+            _set_environment(before)
+
+
+def _set_environment(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 def _pytest_arguments(options: argparse.Namespace) -> list[str]:
@@ -103,7 +180,7 @@ def _list() -> int:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150)
     names = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("target", "what it is", ""):
         names.add_column(column)

@@ -98,6 +98,7 @@ def _complete(
 ) -> Row | None:
     rest = [name for name in plan.features if name not in row]
     chooser.shuffle(rest)
+    rest.sort(key=lambda name: not any(name in rule for rule in plan.never))  # what can fail comes first
     return _extend(plan, row, rest, open_triples, numbers, chooser)
 
 

@@ -187,22 +187,22 @@ def _spread(norms: Any, rank: int) -> Float64Array:
 
 def _forward_norms(x: Float64Array, w: Float64Array, groups: int, rank: int) -> Float64Array:
     """sum_c |x_{n,c}| |w_{o,c}|, shape (N, O, 1, ...)."""
-    a = _channel_norms(x).reshape(len(x), groups, 1, -1)
+    a = _channel_norms(x).reshape(len(x), groups, 1, x.shape[1] // groups)
     b = _channel_norms(w).reshape(1, groups, w.shape[0] // groups, w.shape[1])
     return _spread((a * b).sum(axis=-1).reshape(len(x), len(w)), rank)
 
 
 def _input_norms(g: Float64Array, w: Float64Array, groups: int, rank: int) -> Float64Array:
     """sum_o |g_{n,o}| |w_{o,c}|, shape (N, C, 1, ...)."""
-    a = _channel_norms(g).reshape(len(g), groups, -1, 1)
+    a = _channel_norms(g).reshape(len(g), groups, g.shape[1] // groups, 1)
     b = _channel_norms(w).reshape(1, groups, w.shape[0] // groups, w.shape[1])
     return _spread((a * b).sum(axis=2).reshape(len(g), groups * w.shape[1]), rank)
 
 
 def _weight_norms(g: Float64Array, x: Float64Array, groups: int, rank: int) -> Float64Array:
     """sum_n |g_{n,o}| |x_{n,c}|, shape (O, C/groups, 1, ...)."""
-    a = _channel_norms(g).reshape(len(g), groups, -1, 1)
-    b = _channel_norms(x).reshape(len(x), groups, 1, -1)
+    a = _channel_norms(g).reshape(len(g), groups, g.shape[1] // groups, 1)
+    b = _channel_norms(x).reshape(len(x), groups, 1, x.shape[1] // groups)
     return _spread((a * b).sum(axis=0).reshape(g.shape[1], x.shape[1] // groups), rank)
 
 

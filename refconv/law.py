@@ -150,11 +150,15 @@ class Law:
 
         def attempt(**values: Any) -> None:
             case = values.get("case")
-            record.cases += 1
+            drawn = not smallest  # what comes after a violation is the search for a smaller one: not counted
+            record.cases += drawn
             try:
-                record.accept(case, self.body(judged, **values))
+                note = self.body(judged, **values)
+                if drawn:
+                    record.accept(case, note)
             except Declined as declined:
-                record.decline(str(declined))
+                if drawn:
+                    record.decline(str(declined))
             except Violation as violation:
                 violation.case = violation.case or case
                 latest.update(values)
@@ -182,8 +186,10 @@ class Law:
         except Violation as violation:
             return self._simplify(judged, violation, latest) if shrinks else violation
         except errors.Flaky:
+            if not smallest:
+                raise
             first = smallest[0]
-            first.args = (f"{first.reason} (not on every call)",)
+            first.reason += " (not on every call)"
             return first
         return None
 

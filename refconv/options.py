@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, errors, find, settings
@@ -15,24 +18,26 @@ from refconv.spec import OPERATIONS, Case, Operation, conv_spec, pool_spec
 from refconv.strategies import DTYPES, Scope, cases
 from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
-__all__ = ["OPTIONS", "PROFILES", "effort", "subjects"]
+__all__ = ["OPTIONS", "PROFILES", "effort", "json_file", "subjects"]
 
 # Examples of a law with share 1: about 15 seconds, 2 minutes and 6 minutes for PyTorch on two cores.
 PROFILES = {"quick": 24, "standard": 160, "thorough": 400}
-FIXES = (
-    "kernel_size",
-    "stride",
-    "padding",
-    "output_padding",
-    "dilation",
-    "groups",
-    "input_size",
-    "batch",
-    "in_channels",
-    "out_channels",
-    "ceil_mode",
-    "count_include_pad",
-)
+# Arguments that can be held fast: the least value, and whether each axis may have its own; None: true or false.
+FIXES: dict[str, tuple[int, bool] | None] = {
+    "kernel_size": (1, True),
+    "stride": (1, True),
+    "padding": (0, True),
+    "output_padding": (0, True),
+    "dilation": (1, True),
+    "groups": (1, False),
+    "input_size": (1, True),
+    "batch": (0, False),
+    "in_channels": (1, False),
+    "out_channels": (1, False),
+    "ceil_mode": None,
+    "count_include_pad": None,
+}
+SHAPES = ("kernel_size", "input_size", "batch", "in_channels", "out_channels")  # what operands decide
 SIGNAL_DTYPES = ("complex64", "complex128")
 
 _CLAIM_HELP = {
@@ -98,7 +103,7 @@ def subjects(targets: Sequence[str], option: Callable[[str], Any]) -> list[tuple
     """The subjects of the targets with all that the options say of them, and which operations are judged."""
     wanted = _operations(option("operation"))
     out = []
-    for subject in merge([load(target, ADAPTERS) for target in targets]):
+    for subject in merge([load(target, ADAPTERS) for target in dict.fromkeys(targets)]):
         described = _described(subject, option)
         judged = [op for op in described.operations if not wanted or op.name in wanted]
         if not judged:
@@ -106,6 +111,7 @@ def subjects(targets: Sequence[str], option: Callable[[str], Any]) -> list[tuple
                 f"target {subject.name!r} has none of the operations {', '.join(sorted(wanted))}: "
                 f"it has {', '.join(op.name for op in described.operations)}"
             )
+        judged = _having_dtypes(judged, described)
         if described.scope.fix:
             _check_possible(judged, described.scope)
         out.append((described, judged))
@@ -133,10 +139,58 @@ def _described(subject: Subject, option: Callable[[str], Any]) -> Subject:
     for name, value, choices in (("array", array, ARRAYS), ("layout", layout, ("NCHW", "NHWC"))):
         if value not in choices:
             raise TargetError(f"--{name} is {value!r}, but must be one of {', '.join(choices)}")
+    _check_device(array, option("device"))
     claim_for = subject.claim_for if "algorithm" not in said else None
     return replace(
         subject, claims=claims, scope=scope, array=array, layout=layout, device=option("device"), claim_for=claim_for
     )
+
+
+def _check_device(array: str, device: str) -> None:
+    """The arrays can be made, on the device."""
+    if array == "numpy":
+        if device != "cpu":
+            raise TargetError(f"--device is {device!r}, but must be cpu for numpy arrays: --array torch has others")
+        return
+    try:
+        import torch
+
+        torch.zeros(1, device=device).cpu()
+    except ImportError:
+        raise TargetError(f"--array {array} needs {array}: pip install 'refconv[{array}]'") from None
+    except Exception as error:  # each backend has its own
+        said = str(error).partition("\n")[0]
+        raise TargetError(f"--device is {device!r}, but {array} cannot use it: {said}") from None
+
+
+def _having_dtypes(judged: Sequence[Operation], subject: Subject) -> list[Operation]:
+    """Complex numbers are for `convolve` and `correlate` alone."""
+    real = any(dtype not in SIGNAL_DTYPES for dtype in subject.scope.dtypes)
+    out = [op for op in judged if real or op.rank == 0]
+    if not out:
+        raise TargetError(
+            f"--dtype is {', '.join(subject.scope.dtypes)}, but must be one of {', '.join(DTYPES)} "
+            f"for {', '.join(op.name for op in judged)}"
+        )
+    return out
+
+
+def json_file(option: Callable[[str], Any]) -> Path | None:
+    """Where `--json` says that everything found is written; that it can be is known before anything is judged."""
+    if option("json") is None:
+        return None
+    path = Path(option("json"))
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        if path.exists() and not path.is_file():
+            return path  # a device or a pipe
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise TargetError(f"--json is {str(path)!r}, but cannot be written: {said[:1].lower()}{said[1:]}") from None
+    return path
 
 
 def _dtypes(names: Sequence[str]) -> tuple[str, ...]:
@@ -153,43 +207,60 @@ def _fixes(given: Sequence[str]) -> dict[str, Any]:
         name, equals, text = item.partition("=")
         if not equals or name not in FIXES:
             raise TargetError(f"--fix is {item!r}, but must be ARGUMENT=VALUE with one of {', '.join(FIXES)}")
-        out[name] = _value(item, text)
+        if name in out:
+            raise TargetError(f"--fix is given twice for {name}: {out[name]} and {text}")
+        out[name] = _value(name, text)
     return out
 
 
-def _value(item: str, text: str) -> Any:
-    words = {"true": True, "false": False, "same": "same", "valid": 0}
-    if text.lower() in words:
-        return words[text.lower()]
+def _value(name: str, text: str) -> Any:
+    limits = FIXES[name]
+    if limits is None:
+        if text.lower() not in ("true", "false"):
+            raise TargetError(f"--fix is '{name}={text}', but `{name}` must be true or false")
+        return text.lower() == "true"
+    if name == "padding" and text in ("same", "valid"):
+        return "same" if text == "same" else 0
+    least, several = limits
+    must = f"an integer of at least {least}"
+    must += ", or one for each axis, as 3,5" * several + ", or same or valid" * (name == "padding")
     try:
         values = tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError:
-        raise TargetError(
-            f"--fix is {item!r}, but the value must be an integer, as 3, or one for each axis, as 3,5"
-        ) from None
+        values = ()
+    if not values or min(values) < least or (len(values) > 1 and not several):
+        raise TargetError(f"--fix is '{name}={text}', but `{name}` must be {must}")
     return values if len(values) > 1 else values[0]
 
 
 def _check_possible(judged: Sequence[Operation], scope: Scope) -> None:
     """Draw a few cases: what cannot be built is said now, in one line."""
+    for name in scope.fix:
+        if not any(_takes(op, name) for op in judged):
+            raise TargetError(f"--fix is given for {name}, but no operation judged has it: {_names(judged)}")
     for op in judged:
+        said = ", ".join(f"{name}={value}" for name, value in scope.fix.items() if _takes(op, name))
         try:
             _check_arguments(op, scope)
-            find(
-                cases(op, scope),
-                lambda case: min((min(s, default=1) for s in case.shapes.values()), default=1) < 0,
-                settings=_FEW,
-            )
+            find(cases(op, scope), _without_output, settings=_FEW, random=Random(0))
         except errors.NoSuchExample:
             continue
         except (ValueError, TypeError, KeyError, IndexError, ZeroDivisionError, errors.HypothesisException) as error:
-            said = ", ".join(f"{name}={value}" for name, value in scope.fix.items())
             raise TargetError(f"--fix {said} is impossible for {op.name}: {error}") from None
-        raise TargetError(f"--fix {', '.join(scope.fix)} leaves {op.name} without an output")
+        raise TargetError(f"--fix {said} is impossible for {op.name}: no output is left")
+
+
+def _takes(op: Operation, name: str) -> bool:
+    return name in op.arguments or (op.rank > 0 and name in SHAPES)
+
+
+def _names(operations: Sequence[Operation]) -> str:
+    names = ", ".join(op.name for op in operations[:3])
+    return names + f" and {len(operations) - 3} more" * (len(operations) > 3)
 
 
 def _without_output(case: Case) -> bool:
-    return any(0 in shape[2:] for shape in case.shapes.values())
+    return any(n < 0 for shape in case.shapes.values() for n in shape)
 
 
 _FEW = settings(
@@ -202,14 +273,15 @@ def _check_arguments(op: Operation, scope: Scope) -> None:
     fix = scope.fix
     if op.rank == 0:
         return
+    for name, value in fix.items():
+        if isinstance(value, tuple) and len(value) != op.rank and _takes(op, name):
+            raise ValueError(f"`{name}` has {len(value)} values, but must have one, or one for each of {op.rank} axes")
     kernel = fix.get("kernel_size", 1)
     window = {n: fix[n] for n in ("stride", "padding", "dilation") if n in fix}
     if "pool" in op.kind:
         pool_spec(op.rank, kernel if "kernel_size" in fix else 2 * max(1, _largest(fix.get("padding", 0))), **window)
         return
     sizes = kernel if isinstance(kernel, tuple) else (kernel,) * op.rank
-    if len(sizes) != op.rank or min(sizes) < 1:
-        raise ValueError(f"`kernel_size` is {kernel!r}, but must be one positive integer or {op.rank} of them")
     conv_spec(op.rank, sizes, **window, groups=fix.get("groups", 1))
     for name in ("in_channels", "out_channels"):
         if name in fix and fix[name] % fix.get("groups", 1):
@@ -217,4 +289,4 @@ def _check_arguments(op: Operation, scope: Scope) -> None:
 
 
 def _largest(value: Any) -> int:
-    return max(value) if isinstance(value, tuple) else int(value)
+    return max(value) if isinstance(value, tuple) else value if isinstance(value, int) else 0

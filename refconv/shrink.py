@@ -46,12 +46,12 @@ def _plainer(case: Case | None) -> Iterator[Case]:
 
 
 def _steps(array: Array) -> Iterator[Array]:
-    if not np.issubdtype(np.asarray(array.astype(np.complex128)).dtype, np.inexact) or array.size == 0:
+    if array.size == 0:
         return
     wide = array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         whole = np.clip(np.rint(wide.real), -3, 3)
-        if not np.array_equal(whole, wide):
+        if not np.array_equal(whole, wide, equal_nan=True):
             yield whole.astype(array.dtype)
         flat = wide.ravel()
         ones = np.where(wide != 0, 1.0, 0.0)

@@ -79,7 +79,7 @@ _CONV_NEVER: list[dict[str, tuple[str, ...]]] = [
     {"kernel": ("whole",), "size": ("one", "prime", "tail")},
     {"kernel": ("whole",), "remainder": ("yes",)},
     {"size": ("one",), "remainder": ("yes",)},
-    {"size": ("one",), "padding": ("none",), "kernel": ("odd", "even")},
+    {"padding": ("same",), "remainder": ("yes",)},
     {"size": ("prime", "tail"), "padding": ("beyond input",)},
     {"remainder": ("yes",), "stride": ("1",)},
     {"channels": ("one",), "groups": ("several", "depthwise", "multiplier")},
@@ -88,6 +88,10 @@ _CONV_NEVER: list[dict[str, tuple[str, ...]]] = [
     {"channels": ("long",), "padding": ("beyond input", "beyond kernel")},
     {"output padding": (">0",), "stride": ("1",), "dilation": ("1",)},
     {"output padding": (">0",), "stride": ("1",), "kernel": ("1",)},
+]
+_FORWARD_NEVER: list[dict[str, tuple[str, ...]]] = [
+    {"size": ("one",), "padding": ("none",), "kernel": ("odd", "even")},
+    {"size": ("one",), "padding": ("none",), "stride": (">1",)},
 ]
 _TRANSPOSED_NEVER: list[dict[str, tuple[str, ...]]] = [
     {"size": ("one",), "padding": ("over half", "beyond kernel")},
@@ -114,7 +118,12 @@ _POOL_NEVER: list[dict[str, tuple[str, ...]]] = [
     {"kernel": ("whole",), "size": ("one", "prime", "tail")},
     {"kernel": ("whole",), "remainder": ("yes",)},
     {"size": ("one",), "remainder": ("yes",)},
-    {"size": ("one",), "kernel": ("odd", "even")},
+    {"size": ("one",), "kernel": ("odd", "even"), "padding": ("none",)},
+    {"size": ("one",), "kernel": ("odd", "even"), "dilation": (">1",)},
+    {"size": ("one",), "kernel": ("odd",), "padding": ("uneven",)},
+    {"size": ("one",), "padding": ("none",), "stride": (">1",)},
+    {"size": ("one",), "padding": ("symmetric", "uneven"), "dilation": (">1",)},
+    {"size": ("one",), "stride": (">1",), "dilation": (">1",)},
     {"remainder": ("yes",), "stride": ("1",)},
     {"kernel": ("even",), "padding": ("uneven",), "dilation": (">1",)},
 ]
@@ -161,6 +170,7 @@ def plan(operation: Operation | str, scope: Scope | None = None) -> Design:
         never += _TRANSPOSED_NEVER
     else:
         features.pop("output padding")
+        never += _FORWARD_NEVER
     if op.kind == "conv_backward" or not scope.bias:
         features.pop("bias")
     if not scope.empty:
@@ -437,7 +447,7 @@ def _channels(choose: Random, row: Row, taps: int, scope: Scope) -> tuple[int, i
     tails = (4, 7, 8, 9, 15, 16, 17, 31, 33)
     if row["groups"] == "1":
         if kind == "tail":
-            wide = choose.choice(tails)
+            wide = choose.choice((*tails, 63, 64, 65))
             return (wide, _int(choose, 1, 3), 1) if choose.randint(0, 1) else (_int(choose, 1, 3), wide, 1)
         return (1, 1, 1) if kind == "one" else (_int(choose, 1, 4), _int(choose, 1, 4), 1)
     groups = choose.choice(tails) if kind == "tail" else _int(choose, 2, 4)
@@ -662,7 +672,7 @@ def _pool_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
     stride = kernel if plain else _strides(choose, row, kernel, scope)
     extent = _extent(kernel, dilation)
     n = list(extent) if row["kernel"] == "whole" else n
-    pads = [_pool_pads(choose, row, k) for k in kernel]
+    pads = [_pool_pads(choose, row, k, size) for k, size in zip(kernel, n, strict=True)]
     if row["padding"] == "fixed":
         pads = list(_fixed_pairs(scope, rank))
     if "input_size" not in scope.fix and row["kernel"] != "whole":
@@ -715,12 +725,14 @@ def _pool_shapes(
     return shapes, arguments, prod(spec.kernel_size)
 
 
-def _pool_pads(choose: Random, row: Row, k: int) -> tuple[int, int]:
+def _pool_pads(choose: Random, row: Row, k: int, n: int) -> tuple[int, int]:
+    """Padding of one axis, at most half the kernel, with which it fits an input of size n where it can."""
+    half, missing = k // 2, max(0, k - n)
     if row["padding"] == "symmetric" and k > 1:
-        return (p := _int(choose, 1, k // 2), p)
+        return (p := _int(choose, max(1, min(half, -(-missing // 2))), half), p)
     if row["padding"] == "uneven":
-        a = _int(choose, 0, k // 2 - 1)
-        return (a, k // 2) if choose.randint(0, 1) else (k // 2, a)
+        a = _int(choose, max(0, min(half - 1, missing - half)), half - 1)
+        return (a, half) if choose.randint(0, 1) else (half, a)
     return (0, 0)
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = ["ARRAYS", "Call", "Declined", "Failure", "Subject", "TargetError", "l
 
 ARRAYS = ("numpy", "torch")
 ATTRIBUTE = "refconv"  # functions may carry their claims in a dict of this name
+_FILE = "refconv_subject_"  # what the name of a module begins with that is loaded from a file
 
 
 class TargetError(ValueError):
@@ -78,52 +80,69 @@ class Subject:
 
         With the call of another case of the same shapes, the new values are put in the memory of its operands.
         """
+        given, handed = self._given(case, memory)
         try:
-            return self._call(case, memory)
+            returned = self._run(case, given)
+        except (Declined, Failure, KeyboardInterrupt):
+            raise
         except NotImplementedError as error:
-            raise Declined(str(error)) from None
+            raise Declined(_short(error) or "NotImplementedError") from None
         except (ValueError, RuntimeError, TypeError) as error:
             if isinstance(error, RecursionError) or not self._declines(case):
                 raise Failure(f"raised {type(error).__name__}: {_short(error)}") from error
-            raise Declined(str(error)) from None
-        except (Declined, Failure):
-            raise
-        except Exception as error:
+            raise Declined(_short(error) or type(error).__name__) from None
+        except BaseException as error:  # `sys.exit` and a test framework's "skip" are no way out of a law
             raise Failure(f"raised {type(error).__name__}: {_short(error)}") from error
+        return self._taken(returned, given, handed)
 
     def _declines(self, case: Case) -> bool:
         """Whether the same arguments are refused on plain data too: then it is the kind of call that is refused."""
         shapes = {name: a.shape for name, a in case.operands.items()}
-        data = families.fill("normal", shapes, families.Room(case.dtype, 1), seed=0)
+        plain = [families.fill(f, shapes, families.Room(case.dtype, 1), seed=0) for f in ("normal", "positive")]
+        return all(self._refuses(replace(case, operands=data)) for data in plain)
+
+    def _refuses(self, case: Case) -> bool:
+        given, _ = self._given(case)
         try:
-            self._call(replace(case, operands=data, layout="contiguous"))
+            self._run(case, given)
         except (NotImplementedError, ValueError, RuntimeError, TypeError):
             return True
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            return False
         return False
 
     def attempt(self, case: Case) -> dict[str, Array]:
         """One call that may be impossible: whatever the subject raises goes through."""
-        return self._call(case).results
+        given, handed = self._given(case)
+        return self._taken(self._run(case, given), given, handed).results
 
-    def _call(self, case: Case, before: Call | None = None) -> Call:
+    def _given(self, case: Case, before: Call | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The operands as the subject gets them, and the memory they were made of."""
         operands = {name: self._axes_out(name, a) for name, a in case.operands.items()}
         if before is None:
             handed = {name: arrange(a, case.layout) for name, a in operands.items()}
-            given = {name: self._hand_over(a) for name, a in handed.items()}
-        else:
-            given, handed = before.given, before.given
-            for name, a in operands.items():
-                self._overwrite(given[name], a)
-        with np.errstate(all="ignore"):
-            state = np.geterr()
+            return {name: self._hand_over(a) for name, a in handed.items()}, handed
+        for name, a in operands.items():
+            self._overwrite(before.given[name], a)
+        return before.given, before.given
+
+    def _run(self, case: Case, given: dict[str, Any]) -> dict[str, Array]:
+        """The call itself; its results as views of the memory that came back."""
+        state = np.geterr()
+        with np.errstate(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             raw = self._invoke(case, given)
             if np.geterr() != state:
                 raise Failure("changed how NumPy treats floating-point errors (numpy.seterr)")
-        memory = self._results(case, raw)
-        results = {name: np.array(a) for name, a in memory.items()}
+        return self._results(case, raw)
+
+    def _taken(self, returned: dict[str, Array], given: dict[str, Any], handed: dict[str, Any]) -> Call:
+        results = {name: np.array(a) for name, a in returned.items()}
         if self.array == "torch":  # what the library may have copied to is not what was handed over
             handed = {name: _from_torch(a) for name, a in given.items()}
-        return Call(results, {name: self._axes_in(name, a) for name, a in handed.items()}, memory, given)
+        return Call(results, {name: self._axes_in(name, a) for name, a in handed.items()}, returned, given)
 
     def _invoke(self, case: Case, given: dict[str, Any]) -> Any:
         name, arguments = case.operation.name, dict(case.arguments)
@@ -145,14 +164,16 @@ class Subject:
         names = case.operation.results
         values = (raw,) if len(names) == 1 else raw
         if not isinstance(values, (tuple, list)) or len(values) != len(names):
-            raise Failure(f"returned {type(raw).__name__}, but must return {len(names)} arrays: {', '.join(names)}")
+            got = f"a {type(raw).__name__} of {len(raw)}" if isinstance(raw, (tuple, list)) else type(raw).__name__
+            raise Failure(f"returned {got}, but must return {len(names)} arrays: {', '.join(names)}")
         return {n: self._axes_in(n, self._take_back(n, v)) for n, v in zip(names, values, strict=True)}
 
     def _take_back(self, name: str, value: Any) -> Array:
-        if self.array == "torch" and type(value).__module__.split(".")[0] == "torch":
+        if self.array == "torch" and _is_tensor(value):
             return _from_torch(value)
-        if not isinstance(value, np.ndarray):
-            raise Failure(f"`{name}` is {type(value).__name__}, but must be {_ARRAY_TYPES[self.array]}")
+        if self.array == "torch" or not isinstance(value, np.ndarray):
+            got = f"{type(value).__module__}.{type(value).__name__}"
+            raise Failure(f"`{name}` is a {got}, but must be a {_ARRAY_TYPES[self.array]}")
         return value
 
     def _overwrite(self, given: Any, values: Array) -> None:
@@ -175,11 +196,11 @@ class Subject:
         return self.layout == "NHWC" and array.ndim > 2
 
 
-_ARRAY_TYPES = {"numpy": "a numpy.ndarray", "torch": "a torch.Tensor"}
+_ARRAY_TYPES = {"numpy": "numpy.ndarray", "torch": "torch.Tensor"}
 
 
 def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
     return text if len(text) < 200 else text[:200] + " ..."
 
 
@@ -256,6 +277,12 @@ def _to_torch(array: Array, device: str) -> Any:
     return torch.from_numpy(array).to(device)
 
 
+def _is_tensor(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor)
+
+
 def _from_torch(tensor: Any) -> Array:
     import torch
 
@@ -308,7 +335,10 @@ def load(target: str, adapters: Mapping[str, Callable[[], Subject]]) -> Subject:
         raise TargetError(f"target {target!r} names an operation but no function: write {target}:FUNCTION")
     functions = {name: getattr(module, name) for name in OPERATIONS if callable(getattr(module, name, None))}
     if not functions:
-        raise TargetError(f"module {source!r} has no function named as an operation: {', '.join(OPERATIONS)}")
+        raise TargetError(
+            f"target {target!r} has no function named as an operation: "
+            f"write OPERATION={target}:FUNCTION; operations are {', '.join(OPERATIONS)}"
+        )
     return _subject(target, functions)
 
 
@@ -319,21 +349,56 @@ def merge(subjects: Iterable[Subject]) -> list[Subject]:
         source = subject.name.rpartition("=")[2].partition(":")[0]
         if source in out:
             first = out[source]
-            out[source] = replace(first, name=source, functions={**first.functions, **subject.functions})
+            if first.functions.keys() & subject.functions.keys():
+                out[subject.name] = subject  # two functions for one operation are two subjects
+            else:
+                out[source] = _joined(source, first, subject)
         else:
             out[source] = subject
     return list(out.values())
 
 
+def _joined(name: str, first: Subject, second: Subject) -> Subject:
+    if first.claim_for or second.claim_for or first.array != second.array:
+        raise TargetError(f"targets {first.name!r} and {second.name!r} cannot be one subject: check them one at a time")
+    said = _agreed(name, [_said(first.claims), _said(second.claims)])
+    return replace(first, name=name, functions={**first.functions, **second.functions}, claims=Claims(**said))
+
+
+def _said(claims: Claims) -> dict[str, Any]:
+    """The claims that differ from the default."""
+    default = Claims()
+    return {n: v for n in Claims.__dataclass_fields__ if (v := getattr(claims, n)) != getattr(default, n)}
+
+
+def _agreed(target: str, claims: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """All that several functions say; what one says, the others may be silent on, but not deny."""
+    out: dict[str, Any] = {}
+    for said in claims:
+        for name, value in said.items():
+            if out.setdefault(name, value) != value:
+                raise TargetError(
+                    f"target {target!r}: one function claims {name}={out[name]!r}, another {name}={value!r}: "
+                    "check them one at a time"
+                )
+    return out
+
+
 def _subject(name: str, functions: dict[str, Callable[..., Any]]) -> Subject:
-    said: dict[str, Any] = {}
-    for function in functions.values():
-        said.update(getattr(function, ATTRIBUTE, None) or {})
-    array = said.pop("array", "torch" if _is_torch(functions) else "numpy")
+    known = (*Claims.__dataclass_fields__, "array")
+    for operation, function in functions.items():
+        said = getattr(function, ATTRIBUTE, None)
+        if said is not None and not (isinstance(said, dict) and said.keys() <= set(known)):
+            raise TargetError(
+                f"target {name!r}: the attribute `{ATTRIBUTE}` of {operation} is {said!r}, "
+                f"but must be a dict of claims: {_choices(known)}"
+            )
+    claims = _agreed(name, [getattr(function, ATTRIBUTE, None) or {} for function in functions.values()])
+    array = claims.pop("array", "torch" if _is_torch(functions) else "numpy")
     try:
-        return Subject(name, functions, Claims(**said), array=array)
-    except TypeError:
-        raise TargetError(f"target {name!r} claims {sorted(said)}: {_choices(Claims.__dataclass_fields__)}") from None
+        return Subject(name, functions, Claims(**claims), array=array)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise TargetError(f"target {name!r}: {error}") from None
 
 
 def _is_torch(functions: Mapping[str, Callable[..., Any]]) -> bool:
@@ -350,39 +415,50 @@ def _module(source: str, target: str, adapters: Mapping[str, Any]) -> ModuleType
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        return importlib.import_module(source)
-    except ImportError as error:
-        missing = getattr(error, "name", None)
-        if missing and source.startswith(missing):
+        with np.errstate():
+            return importlib.import_module(source)
+    except ModuleNotFoundError as error:
+        if error.name and f"{source}.".startswith(f"{error.name}."):
+            file = f"; there is a file {source}.py: write {source}.py" if Path(f"{source}.py").is_file() else ""
             raise TargetError(
-                f"target {target!r} is neither a module nor an adapter ({', '.join(sorted(adapters))}): {error}"
+                f"target {target!r} is neither a module ({_short(error)}) nor a short name: {_choices(adapters)}{file}"
             ) from None
-        raise TargetError(f"target {target!r} cannot be imported: {error}") from None
-    except (ValueError, SyntaxError) as error:
-        raise TargetError(f"target {target!r} cannot be imported: {error}") from None
+        raise TargetError(f"target {target!r} fails on import: {_short(error)}") from None
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"target {target!r} fails on import: {type(error).__name__}: {_short(error)}") from error
 
 
 def _module_from_file(path: Path, target: str) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"target {target!r}: there is no file {str(path)!r}")
-    name = f"refconv_subject_{path.stem}"
+    name = f"{_FILE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise TargetError(f"target {target!r}: {str(path)!r} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    if (folder := str(path.parent.resolve())) not in sys.path:
+        sys.path.append(folder)  # modules beside the file can be imported, and hide no installed ones
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with np.errstate():
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
         raise TargetError(f"target {target!r} fails on import: {type(error).__name__}: {_short(error)}") from error
     return module
+
+
+def _shown(module: ModuleType) -> str:
+    loaded_by_path = module.__name__.startswith(_FILE)
+    return f"file {module.__file__!r}" if loaded_by_path else f"module {module.__name__!r}"
 
 
 def _attribute(module: ModuleType, attribute: str, target: str) -> Callable[..., Any]:
     try:
         function = pkgutil.resolve_name(f"{module.__name__}:{attribute}")
     except (ImportError, AttributeError, ValueError):
-        raise TargetError(f"target {target!r}: module {module.__name__!r} has no attribute {attribute!r}") from None
+        found = [name for name in OPERATIONS if hasattr(module, name)]
+        has = f"; of the operations it has {', '.join(found)}" if found else ""
+        raise TargetError(f"target {target!r}: {_shown(module)} has no attribute {attribute!r}{has}") from None
     if not callable(function):
-        raise TargetError(f"target {target!r} is {type(function).__name__}, but must be a function")
+        raise TargetError(f"target {target!r} is of type {type(function).__name__}, but must be a function")
     return function  # type: ignore[no-any-return]

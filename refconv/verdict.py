@@ -33,14 +33,15 @@ class Verdict:
     seconds: float = 0.0
     seed: int = 0
     profile: str = ""
+    complete: bool = True  # whether every law was judged to its end
 
     @property
     def status(self) -> str:
         """Wrong where a required law is broken; correct where every operation was judged against its exact values."""
         if any(r.status == "violated" for r in self.records):
             return "wrong"
-        central = [r for r in self.records if r.law == CENTRAL]
-        return "correct" if central and all(r.status == "verified" for r in central) else "not verified"
+        held = {r.operation for r in self.records if r.law == CENTRAL and r.status == "verified"}
+        return "correct" if self.complete and held and held == set(self.operations) else "not verified"
 
     @property
     def operations(self) -> list[str]:
@@ -105,6 +106,7 @@ def _verdict(v: Verdict) -> dict[str, Any]:
     return {
         "subject": v.subject.name,
         "verdict": v.status,
+        "complete": v.complete,
         "claims": {k: getattr(v.subject.claims, k) for k in v.subject.claims.__dataclass_fields__},
         "dtypes": list(v.subject.scope.dtypes),
         "fix": {k: list(f) if isinstance(f, tuple) else f for k, f in v.subject.scope.fix.items()},

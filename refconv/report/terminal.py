@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from refconv.law import Record
 from refconv.spec import Case
-from refconv.verdict import Verdict
+from refconv.verdict import CENTRAL, Verdict
 
 __all__ = ["show"]
 
 STYLES = {"correct": "bold green", "wrong": "bold red", "not verified": "bold yellow"}
 SHOWN_VALUES = 64
 SHOWN_VIOLATIONS = 3
+SHOWN_LAWS = 3
+SHOWN_DECLINES = 3
 
 
 def show(verdict: Verdict, console: Console) -> None:
     """Verdict, claim, table of laws by operation, what was not verified, and the violation with its case."""
     console.print(Text(f"VERDICT: {verdict.status}", style=STYLES[verdict.status]))
-    console.print(Text(_claim(verdict)))
-    console.print(_table(verdict))
+    console.print(Text(_claim(verdict)), soft_wrap=True)
+    table = _table(verdict)
+    if Measurement.get(console, console.options.update(max_width=500), table).maximum > console.width:
+        table = _table(verdict, short=True)
+    console.print(table)
+    console.print(Text(_LEGEND, style="dim"), soft_wrap=True)
     for line in _remarks(verdict):
         console.print(Text(line), soft_wrap=True)
     broken = verdict.violations
@@ -50,9 +58,13 @@ def _claim(v: Verdict) -> str:
     return f"{v.subject.name} against {judged}; {', '.join(v.subject.scope.dtypes)}; {v.profile}, seed {v.seed}"
 
 
-def _table(v: Verdict) -> Table:
-    chapters = list(dict.fromkeys(r.chapter for r in v.records if r.required))
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+_LEGEND = "laws held of laws judged; worst: error in units of the allowed one; feature triples met"
+
+
+def _table(v: Verdict, short: bool = False) -> Table:
+    """A row for each operation, a column for each chapter of laws; short: one column for all of them."""
+    chapters = ["laws"] if short else list(dict.fromkeys(r.chapter for r in v.records if r.required))
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("operation", no_wrap=True)
     for chapter in chapters:
         table.add_column(chapter, justify="right", no_wrap=True)
@@ -62,7 +74,7 @@ def _table(v: Verdict) -> Table:
         rows = [r for r in v.records if r.operation == operation]
         seen, wanted = v.coverage(operation)
         worst = max((r.worst for r in rows if r.worst is not None), default=None)
-        cells = [_cell([r for r in rows if r.chapter == chapter and r.required]) for chapter in chapters]
+        cells = [_cell([r for r in rows if r.required and (short or r.chapter == c)]) for c in chapters]
         table.add_row(
             operation,
             *cells,
@@ -71,8 +83,6 @@ def _table(v: Verdict) -> Table:
             "" if worst is None else _ratio(worst),
             f"{100 * seen / max(wanted, 1):.0f} %",
         )
-    table.caption = "laws held of laws judged; worst: error in units of the allowed one; feature triples met"
-    table.caption_justify = "left"
     return table
 
 
@@ -93,18 +103,45 @@ def _ratio(value: float) -> str:
 
 
 def _remarks(v: Verdict) -> Iterable[str]:
-    names: dict[str, list[str]] = {}
-    for r in v.unverified:
-        names.setdefault(r.law, []).append(r.operation)
-    for law, operations in names.items():
-        yield f"not verified: {_words(law)} ({', '.join(operations)}): too few calls were accepted"
-    declined = max((r for r in v.records if r.reasons), key=lambda r: r.declined, default=None)
-    if declined is not None:
-        reason, times = declined.reasons.most_common(1)[0]
-        yield f"declined, for example by {declined.operation} ({times} times): {' '.join(reason.split())[:160]}"
+    if not v.records:
+        yield "no law was judged"
+    elif not v.complete:
+        yield "not every law was judged to its end: what follows is what was found so far"
+    yield from _unverified(v)
+    yield from _declined(v)
     for law, found in v.characteristics.items():
-        state = "holds" if not found["absent"] else "does not hold" if not found["verified"] else "holds in part"
-        yield f"characteristic: {_words(law)}: {state}"
+        yield f"characteristic: {_words(law)}: {_state(found)}"
+
+
+def _state(found: Counter[str]) -> str:
+    if found["absent"]:
+        return "holds in part" if found["verified"] else "does not hold"
+    return "holds" if found["verified"] else "not found out"
+
+
+def _unverified(v: Verdict) -> Iterable[str]:
+    """Laws that could not be judged, those of the same operations in one line."""
+    laws: dict[str, list[str]] = {}
+    for r in sorted(v.unverified, key=lambda r: r.law != CENTRAL):
+        laws.setdefault(r.law, []).append(r.operation)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for law, operations in laws.items():
+        groups.setdefault(tuple(operations), []).append(_words(law))
+    for together, names in groups.items():
+        more = f" and {len(names) - SHOWN_LAWS} more laws" * (len(names) > SHOWN_LAWS)
+        shown = "; ".join(names[:SHOWN_LAWS])
+        yield f"not verified: {', '.join(together)}: too few calls were accepted for: {shown}{more}"
+
+
+def _declined(v: Verdict) -> Iterable[str]:
+    """For the operations that decline most, how often and why."""
+    declines = {op: [r for r in v.records if r.operation == op and r.declined] for op in v.operations}
+    by_number = sorted(declines, key=lambda op: -sum(r.declined for r in declines[op]))
+    for op in [op for op in by_number if declines[op]][:SHOWN_DECLINES]:
+        reasons = sum((r.reasons for r in declines[op]), Counter[str]())
+        reason, times = reasons.most_common(1)[0]
+        said = " ".join(reason.split())[:160]
+        yield f"declined: {op}: {sum(r.declined for r in declines[op])} calls, {times} of them: {said}"
 
 
 def _words(name: str) -> str:

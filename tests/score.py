@@ -1,0 +1,132 @@
+"""Scores the judge on the corpus of mutants: who is convicted, by which law, after how long; who is accused falsely.
+
+    python -m tests.score [--profile quick] [NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from refconv.adapters import ADAPTERS
+from refconv.law import Effort, Judged, Record
+from refconv.options import PROFILES
+from refconv.spec import KINDS
+from refconv.subject import Subject, load
+
+CORPUS = Path(__file__).parent / "mutants"
+LAWS = Path(__file__).parent.parent / "properties"
+GROUPS = {"operation": set(KINDS), "batched": set(KINDS) - {"convolve", "correlate"}}
+
+
+@dataclass
+class Outcome:
+    """What the laws found on one mutant."""
+
+    name: str
+    kind: str
+    law: str = ""
+    elements: int = 0  # of the failing case's input
+    seconds: float = 0.0
+    unverified: list[str] = field(default_factory=list)
+    said: str = ""
+
+
+def laws() -> list[Any]:
+    """Every law, the one against exact values first."""
+    found = []
+    for path in sorted(LAWS.glob("test_*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found += [f for f in vars(module).values() if hasattr(f, "run") and hasattr(f, "kind")]
+    return sorted(found, key=lambda f: not f.__name__.startswith("test_every_element"))
+
+
+def subject(path: Path) -> Subject:
+    """The mutant, in the dtype its fault shows in."""
+    said = re.search(r"Trigger: dtype (float16|bfloat16|complex128)", path.read_text())
+    one = load(str(path), ADAPTERS)
+    return replace(one, scope=replace(one.scope, dtypes=(said.group(1),))) if said else one
+
+
+def records(one: Subject, effort: Effort) -> Iterator[Record]:
+    """Each law on each operation, until somebody has seen enough."""
+    for operation in one.operations:
+        for rule in laws():
+            if operation.kind in GROUPS.get(rule.kind, {rule.kind}):
+                yield rule.run(Judged(one, operation, effort))
+
+
+def judged(path: Path, effort: Effort) -> Outcome:
+    """The outcome for one mutant; stops at the first violation."""
+    warnings.simplefilter("ignore")
+    started = time.perf_counter()
+    outcome = Outcome(path.stem, path.parent.name)
+    for record in records(subject(path), effort):
+        if record.status == "unverified":
+            outcome.unverified.append(f"{record.law}: {record.operation}")
+        if record.status == "violated":
+            case = record.violation.case if record.violation else None
+            outcome.law, outcome.said = record.law, str(record.violation)
+            outcome.elements = next(iter(case.operands.values())).size if case else 0
+            if case and "input" in case.operands:
+                outcome.elements = case.operands["input"].size
+            break
+    outcome.seconds = time.perf_counter() - started
+    return outcome
+
+
+# A process that a mutant ends itself takes the judge with it until subjects run in processes of their own.
+DEADLY = {"exits_on_empty_batch"}
+
+
+def corpus(kind: str, names: list[str] | None = None) -> list[Path]:
+    return [p for p in sorted((CORPUS / kind).glob("*.py")) if p.stem not in DEADLY and (not names or p.stem in names)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.score", description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="mutants to judge (default: all)")
+    parser.add_argument("--profile", choices=list(PROFILES), default="quick")
+    parser.add_argument("--shrink", action="store_true", help="bring each failing case down to size")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    effort = Effort(PROFILES[options.profile], shrinks=options.shrink)
+    paths = [p for kind in ("wrong", "right") for p in corpus(kind, options.names)]
+    by_law: Counter[str] = Counter()
+    missed, accused, sizes = [], [], []
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for done, outcome in enumerate(pool.map(judged, paths, [effort] * len(paths)), 1):
+            print(f"{done:4}/{len(paths)} {outcome.kind:5} {outcome.name:42} {outcome.seconds:6.1f} s  {outcome.law}")
+            sys.stdout.flush()
+            by_law[outcome.law] += outcome.kind == "wrong"
+            if outcome.kind == "wrong":
+                missed += [outcome.name] * (not outcome.law)
+                sizes += [outcome.elements] * bool(outcome.law)
+            elif outcome.law:
+                accused.append(f"{outcome.name}: {outcome.law}\n{outcome.said}")
+    print("\nconvicted by law:")
+    for law, count in by_law.most_common():
+        print(f"  {count:4} {law or '(nobody)'}")
+    small = sum(s <= 64 for s in sizes)
+    print(f"\nwrong: {len(sizes)} of {len(sizes) + len(missed)} convicted; missed: {', '.join(missed) or 'none'}")
+    if options.shrink:
+        print(f"failing case of at most 64 input elements: {small} of {len(sizes)}")
+    print(f"right: {len(accused)} accused" + "".join(f"\n{text}" for text in accused))
+    return 1 if missed or accused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
