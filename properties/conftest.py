@@ -153,7 +153,11 @@ class _Session:
         if self.config.getoption("check"):
             self.show()
         if path := self.config.stash[JSON]:
-            _write(path, json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
+            try:
+                _write(path, json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
+            except OSError as error:
+                print(f"refconv: --json is {str(path)!r}, but cannot be written: {error}", file=sys.stderr)
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self):
         if not (self.config.getoption("check") or self.config.getoption("collectonly")):
@@ -210,8 +214,12 @@ def _write(path, text):
         path.write_text(text + "\n", encoding="utf-8")
         return
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    os.umask(mask := os.umask(0))
-    Path(name).chmod(0o666 & ~mask)
-    Path(name).replace(path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        os.umask(mask := os.umask(0))
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink()
+        raise

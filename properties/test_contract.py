@@ -12,9 +12,11 @@ from refconv.law import law
 from refconv.subject import Declined
 
 
-def _drawn(**changes):
-    """Cases of a scope with some of its fields replaced."""
-    return lambda operation, scope: strategies.cases(operation, replace(scope, **changes))
+def _drawn(fix=(), **changes):
+    """Cases of a scope with some of its fields replaced, and more arguments held fast."""
+    return lambda operation, scope: strategies.cases(
+        operation, replace(scope, **changes, fix={**scope.fix, **dict(fix)})
+    )
 
 
 def _other(case, seed):

@@ -80,17 +80,23 @@ def facts(case):
 
 
 def out_channels(case):
-    return case.shapes["output"][1]
+    kind = case.operation.kind
+    return case.operands["grad_output"].shape[1] if kind.endswith("backward") else case.shapes["output"][1]
 
 
-def ask(judged, case, drawn):
-    """The intervals of a call derived from the drawn one; declined where it changes what is held fast."""
+def held(judged, case, drawn):
+    """Declines a call derived from the drawn one that changes what is held fast in all that are drawn."""
     fixed = judged.subject.scope.fix if case.operation.rank else {}
     if fixed:
         ours, theirs = facts(case), facts(drawn)
         for name in fixed:
             if ours[name] != theirs[name]:
                 raise Declined(f"{name} is fixed")
+
+
+def ask(judged, case, drawn):
+    """The intervals of a call derived from the drawn one."""
+    held(judged, case, drawn)
     if case.operation.kind == "max_pool":  # selects and never rounds
         return points(judged.one(case))
     return judged.enclosed(case)
@@ -145,8 +151,8 @@ def without(case, *names):
     return {name: value for name, value in case.arguments.items() if name not in names}
 
 
-def padded(array, pairs, value=0):
-    return np.ascontiguousarray(np.pad(array, ((0, 0), (0, 0), *pairs), constant_values=array.dtype.type(value)))
+def padded(array, pairs):
+    return np.ascontiguousarray(np.pad(array, ((0, 0), (0, 0), *pairs)))
 
 
 def stuffed(array, steps, after=None):
@@ -232,8 +238,8 @@ def test_shifting_the_input_shifts_the_transposed_output(conv_transpose, case, s
 @law(case=whole, seed=SEED, share=0.2)
 def test_circular_padding_makes_translation_exact(conv, case, seed):
     """With the input wrapped around, rolling it by multiples of the stride rolls the result, border included."""
-    rng, spec = np.random.default_rng(seed), case.conv
-    move = steps(rng, case.operation.rank)
+    drawn, spec = case, case.conv
+    move = steps(np.random.default_rng(seed), case.operation.rank)
     x, kernel = case.operands["input"].shape, case.operands["weight"].shape[2:]
     period = [-(-n // s) * s for n, s in zip(x[2:], spec.stride, strict=True)]  # whole strides
     case = fresh(case, seed, without(case, "padding"), input=(*x[:2], *period))
@@ -243,8 +249,8 @@ def test_circular_padding_makes_translation_exact(conv, case, seed):
     x = case.operands["input"]
     still = case.with_operands(input=np.pad(x, wrap, mode="wrap"))
     rolled = case.with_operands(input=np.pad(np.roll(x, by, axes), wrap, mode="wrap"))
-    expected = mapped(ask(conv, still, case), lambda end: np.roll(end, move, axes))
-    agree(ask(conv, rolled, case), expected, rolled, "a rolled input does not roll the output")
+    expected = mapped(ask(conv, still, drawn), lambda end: np.roll(end, move, axes))
+    agree(ask(conv, rolled, drawn), expected, rolled, "a rolled input does not roll the output")
 
 
 def pooling_moves(judged, case, seed):
@@ -415,11 +421,11 @@ def test_transposed_dilation_is_a_kernel_with_zeros_between(conv_transpose, case
 @law(case=whole, seed=SEED, share=0.25)
 def test_transposed_padding_cuts_the_full_result(conv_transpose, case, seed):
     """Padding of a transposed convolution takes rows away from the full result, before and after."""
-    case = unextended(case, seed)
-    full = replace(case, arguments=without(case, "padding"))
-    pairs = zip(case.conv.padding, case.shapes["output"][2:], strict=True)
+    plain = unextended(case, seed)
+    full = replace(plain, arguments=without(plain, "padding"))
+    pairs = zip(plain.conv.padding, plain.shapes["output"][2:], strict=True)
     right = mapped(ask(conv_transpose, full, case), cut(*(slice(a, a + n) for (a, _), n in pairs)))
-    agree(ask(conv_transpose, case, case), right, case, "transposed padding is not cut from the full result")
+    agree(ask(conv_transpose, plain, case), right, plain, "transposed padding is not cut from the full result")
 
 
 @law(case=whole, seed=SEED, share=0.25)
@@ -429,11 +435,11 @@ def test_output_padding_adds_rows_of_bias(conv_transpose, case, seed):
     if not any(extra):
         most = [max(pair) - 1 for pair in zip(case.conv.stride, case.conv.dilation, strict=True)]
         extra = [int(v) for v in np.random.default_rng(seed).integers(0, most, endpoint=True)]
-    case = fresh(case, seed, without(case, "padding", "output_padding"))
-    longer = replace(case, arguments={**case.arguments, **({"output_padding": short(extra)} if any(extra) else {})})
-    bias = case.operands.get("bias", np.zeros(out_channels(case))).astype(np.float64)
+    plain = fresh(case, seed, without(case, "padding", "output_padding"))
+    longer = replace(plain, arguments={**plain.arguments, **({"output_padding": short(extra)} if any(extra) else {})})
+    bias = plain.operands.get("bias", np.zeros(out_channels(plain))).astype(np.float64)
     rows = points(np.broadcast_to(bias.reshape(1, -1, *(1,) * len(extra)), longer.shapes["output"]))["output"]
-    found, inside = ask(conv_transpose, case, case)["output"], cut(*map(slice, case.shapes["output"][2:]))
+    found, inside = ask(conv_transpose, plain, case)["output"], cut(*map(slice, plain.shapes["output"][2:]))
     low, high = rows.low.copy(), rows.high.copy()
     inside(low)[...], inside(high)[...] = found.low, found.high
     reason = "output padding does not only add rows of bias"
@@ -657,6 +663,7 @@ def alone_and_among(judged, case, drawn, seed, where):
     among = np.full_like(values, np.nan) if loud else fresh(case, seed + 1).operands["input"]
     among[where] = values[where]
     batch = case.with_operands(input=among)
+    held(judged, batch, drawn)
     single = ask(judged, alone, drawn)
     found = {name: a[where] for name, a in judged(batch).items()}
     if case.operation.kind == "max_pool":
@@ -687,10 +694,10 @@ def test_images_do_not_mix_in_a_transposed_convolution(conv_transpose, case, see
 
 def reordered_batch(judged, case, seed):
     x = case.operands["input"].shape
-    case = fresh(case, seed, input=(max(3, x[0]), *x[1:]))
+    batch = fresh(case, seed, input=(max(3, x[0]), *x[1:]))
     order = np.random.default_rng(seed).permutation(max(3, x[0]))
-    other = case.with_operands(input=taken(case.operands["input"], order))
-    right = mapped(ask(judged, case, case), lambda end: end[order])
+    other = batch.with_operands(input=taken(batch.operands["input"], order))
+    right = mapped(ask(judged, batch, case), lambda end: end[order])
     agree(ask(judged, other, case), right, other, "reordering the batch does not reorder the result")
 
 
@@ -740,8 +747,10 @@ def test_results_do_not_depend_on_the_batch(batched, case):
     count = len(case.operands["input"])
     for i in some(count, 0) if count else ():
         alone = case.with_operands(**{n: case.operands[n][i : i + 1].copy() for n in lead})
+        held(batched, alone, case)
+        single = batched(alone)
         for name in names:
-            judge.same_bits(results[name][i : i + 1], batched(alone)[name], case, reason, name)
+            judge.same_bits(results[name][i : i + 1], single[name], case, reason, name)
     backward = batched(case.with_operands(**{n: case.operands[n][::-1].copy() for n in lead}))
     for name in names:
         judge.same_bits(results[name], backward[name][::-1], case, reason, name)

@@ -109,29 +109,8 @@ def _arguments(**given):
     return {n: v for n, v in given.items() if any(i != plain[n] for i in (v if isinstance(v, tuple) else (v,)))}
 
 
-def _held(judged, call, case):
-    """The call, declined where it changes what is held fast in every case that is drawn."""
-    now, before = _facts(call), _facts(case)
-    changed = [name for name in judged.subject.scope.fix if now.get(name) != before.get(name)]
-    if changed:
-        raise Declined(f"{', '.join(changed)} held fast")
-    return call
-
-
-def _facts(case):
-    x = case.operands["input"].shape
-    facts = {"input_size": x[2:], "batch": x[0], "in_channels": x[1]}
-    if "pool" in case.operation.kind:
-        return {**facts, **vars(case.pool)}
-    w, transposed = case.operands["weight"].shape, case.operation.kind == "conv_transpose"
-    facts |= {"kernel_size": w[2:], "out_channels": w[1] * case.conv.groups if transposed else w[0]}
-    if transposed:
-        facts["output_padding"] = case.output_padding
-    return {**facts, **vars(case.conv)}
-
-
-def _enclosed(judged, call, case):
-    return judged.sibling(call.operation.name).enclosed(_held(judged, call, case))
+def _enclosed(judged, call):
+    return judged.sibling(call.operation.name).enclosed(call)
 
 
 # --------------------------------------------------------------------------------- arithmetic on intervals
@@ -191,7 +170,7 @@ def _by_filter(interval, weights):
 def test_input_gradient_is_adjoint_to_the_convolution(conv_backward, case):
     """The result paired with grad_output is the input paired with its gradient, image by image."""
     g, x = case.operands["grad_output"], case.operands["input"]
-    result = _enclosed(conv_backward, _forward(case), case)["output"]
+    result = _enclosed(conv_backward, _forward(case))["output"]
     gradient = conv_backward.enclosed(case)["grad_input"]
     reason = "<input, grad_input> is not <conv(input, weight), grad_output>"
     judge.overlap(_by_image(gradient, x, case), _by_image(result, g, case), case, reason, "grad_input")
@@ -201,7 +180,7 @@ def test_input_gradient_is_adjoint_to_the_convolution(conv_backward, case):
 def test_weight_gradient_is_adjoint_to_the_convolution(conv_backward, case):
     """The result paired with grad_output is the weight paired with its gradient, channel by channel."""
     g, w = case.operands["grad_output"], case.operands["weight"]
-    result = _enclosed(conv_backward, _forward(case), case)["output"]
+    result = _enclosed(conv_backward, _forward(case))["output"]
     gradient = conv_backward.enclosed(case)["grad_weight"]
     reason = "<weight, grad_weight> is not <conv(input, weight), grad_output>"
     judge.overlap(_by_filter(gradient, w), _by_output_channel(result, g), case, reason, "grad_weight")
@@ -214,7 +193,7 @@ def test_bias_gradient_is_adjoint_to_adding_a_bias(conv_backward, case, seed):
         raise Declined("takes no bias")
     g, w = case.operands["grad_output"], case.operands["weight"]
     bias = _integers(w[(slice(None), *(0,) * (w.ndim - 1))], seed, 3)
-    result = _enclosed(conv_backward, _forward(case, bias=bias), case)["output"]
+    result = _enclosed(conv_backward, _forward(case, bias=bias))["output"]
     gradients = conv_backward.enclosed(case)
     own = _paired(gradients["grad_bias"], bias, (len(bias), 1))
     both = _outward(_by_filter(gradients["grad_weight"], w) + own)
@@ -236,8 +215,8 @@ def test_input_gradient_predicts_a_step_of_the_input(conv_backward, case, seed):
     """conv(x + h) - conv(x), paired with grad_output, is h paired with the gradient, however long the step."""
     g, x = case.operands["grad_output"], case.operands["input"]
     h = _integers(x, seed)
-    here = _enclosed(conv_backward, _forward(case), case)["output"]
-    there = _enclosed(conv_backward, _forward(case, input=_sum(x, h)), case)["output"]
+    here = _enclosed(conv_backward, _forward(case))["output"]
+    there = _enclosed(conv_backward, _forward(case, input=_sum(x, h)))["output"]
     change = _difference(_by_image(there, g, case), _by_image(here, g, case))
     predicted = _by_image(conv_backward.enclosed(case)["grad_input"], h, case)
     judge.overlap(predicted, change, case, "`grad_input` does not predict a step of the input", "grad_input")
@@ -248,8 +227,8 @@ def test_weight_gradient_predicts_a_step_of_the_weight(conv_backward, case, seed
     """conv(w + h) - conv(w), paired with grad_output, is h paired with the gradient, however long the step."""
     g, w = case.operands["grad_output"], case.operands["weight"]
     h = _integers(w, seed)
-    here = _enclosed(conv_backward, _forward(case), case)["output"]
-    there = _enclosed(conv_backward, _forward(case, weight=_sum(w, h)), case)["output"]
+    here = _enclosed(conv_backward, _forward(case))["output"]
+    there = _enclosed(conv_backward, _forward(case, weight=_sum(w, h)))["output"]
     change = _difference(_by_output_channel(there, g), _by_output_channel(here, g))
     predicted = _by_filter(conv_backward.enclosed(case)["grad_weight"], h)
     judge.overlap(predicted, change, case, "`grad_weight` does not predict a step of the weight", "grad_weight")
@@ -271,7 +250,7 @@ def test_input_gradient_is_a_transposed_convolution(conv_backward, case):
         geometry["padding"] = tuple(a for a, _ in spec.padding)
         geometry["output_padding"] = tuple(n - m for n, m in zip(x.shape[2:], size, strict=True))
     call = _call(case, judged, {"input": g, "weight": w}, _arguments(**geometry))
-    other = _enclosed(conv_backward, call, case)["output"]
+    other = _enclosed(conv_backward, call)["output"]
     if not even:
         other = other.map(lambda a: _cropped(a, [a for a, _ in spec.padding], x.shape[2:]))
     gradient = conv_backward.enclosed(case)["grad_input"]
@@ -292,7 +271,7 @@ def test_input_gradient_is_a_full_convolution_with_the_rotated_kernel(conv_backw
     spread = _spread(case)
     arguments = _arguments(dilation=case.conv.dilation, groups=case.conv.groups)
     call = _call(case, _convolution(case), {"input": spread, "weight": _rotated(case)}, arguments)
-    other = _enclosed(conv_backward, call, case)["output"]
+    other = _enclosed(conv_backward, call)["output"]
     gradient = conv_backward.enclosed(case)["grad_input"]
     reason = "`grad_input` is not the full convolution of grad_output with the kernel rotated by 180 degrees"
     judge.overlap(gradient, other, case, reason, "grad_input")
@@ -335,7 +314,7 @@ def test_weight_gradient_is_a_convolution_with_grad_output(conv_backward, case, 
     operands = {"input": np.swapaxes(padded, 0, 1), "weight": np.swapaxes(g[:, outs], 0, 1)}
     call = _call(case, _convolution(case), operands, _arguments(stride=spec.dilation, dilation=spec.stride))
     kernel = (..., *(slice(0, k) for k in w.shape[2:]))  # rows that no window reaches give more
-    other = _enclosed(conv_backward, call, case)["output"].map(lambda a: np.swapaxes(a[kernel], 0, 1))
+    other = _enclosed(conv_backward, call)["output"].map(lambda a: np.swapaxes(a[kernel], 0, 1))
     gradient = conv_backward.enclosed(case)["grad_weight"].map(lambda a: a[outs])
     reason = "`grad_weight` is not the convolution of the input with grad_output"
     judge.overlap(gradient, other, case, reason, "grad_weight")
@@ -435,7 +414,7 @@ def test_weight_gradient_of_a_batch_is_the_sum_over_its_images(conv_backward, ca
     if n < 2:  # a batch that is held fast, or all that the budget allowed
         return
     cut = 1 + place % (n - 1)
-    left, right = (_enclosed(conv_backward, _part(case, part), case) for part in (slice(0, cut), slice(cut, n)))
+    left, right = (_enclosed(conv_backward, _part(case, part)) for part in (slice(0, cut), slice(cut, n)))
     for name in ("grad_weight", "grad_bias"):
         total = _outward(left[name] + right[name])
         judge.overlap(whole[name], total, case, f"`{name}` of a batch is not the sum over its images", name)
@@ -496,7 +475,7 @@ def _one_window(case, place):
 def test_average_gradient_is_adjoint_to_the_average(avg_pool_backward, case):
     """The averages paired with grad_output are the input paired with its gradient, plane by plane."""
     g, x = case.operands["grad_output"], case.operands["input"]
-    result = _enclosed(avg_pool_backward, _forward(case), case)["output"]
+    result = _enclosed(avg_pool_backward, _forward(case))["output"]
     gradient = avg_pool_backward.enclosed(case)["grad_input"]
     reason = "<input, grad_input> is not <avg_pool(input), grad_output>"
     judge.overlap(_by_plane(gradient, x), _by_plane(result, g), case, reason, "grad_input")
@@ -586,7 +565,7 @@ def test_maximum_gradient_recovers_the_maxima(max_pool_backward, case):
     """The maxima paired with grad_output are the input paired with its gradient, plane by plane."""
     case = _settled(max_pool_backward, case)
     g, x = case.operands["grad_output"], case.operands["input"]
-    forward = _held(max_pool_backward, _forward(case), case)
+    forward = _forward(case)
     best = _point(max_pool_backward.sibling(case.operation.forward).one(forward))
     gradient = max_pool_backward.enclosed(case)["grad_input"]
     reason = "<input, grad_input> is not <max_pool(input), grad_output>"

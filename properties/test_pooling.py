@@ -54,20 +54,6 @@ def _with(case, **arguments):
     return replace(case, arguments={name: value for name, value in given.items() if value is not None})
 
 
-def _held(judged, call, case):
-    """The call, declined where it changes what is held fast in every case that is drawn."""
-    now, before = _facts(call), _facts(case)
-    changed = [name for name in judged.subject.scope.fix if now.get(name) != before.get(name)]
-    if changed:
-        raise Declined(f"{', '.join(changed)} held fast")
-    return call
-
-
-def _facts(case):
-    x = case.operands["input"].shape
-    return {"input_size": x[2:], "batch": x[0], "in_channels": x[1], **vars(case.pool)}
-
-
 def _sibling(case, kind):
     """The pooling of the other kind with the same windows."""
     arguments = {name: value for name, value in case.arguments.items() if name != "count_include_pad"}
@@ -186,7 +172,7 @@ def test_maximum_is_an_element_of_its_window(max_pool, case):
 @law(case=strategies.cases, share=0.15)
 def test_maximum_of_single_cells_is_the_identity(max_pool, case):
     """A window of one cell gives the input back, or every stride-th element of it, bit for bit."""
-    call = _held(max_pool, _with(case, **_SINGLE), case)
+    call = _with(case, **_SINGLE)
     steps = (..., *(slice(None, None, s) for s in call.pool.stride))
     judge.same_bits(max_pool.one(call), case.operands["input"][steps], call, "a window of one cell changes it")
 
@@ -226,7 +212,7 @@ def test_maxima_of_maxima_are_maxima_of_larger_windows(max_pool, case, place):
     both = tuple(a + b - 1 for a, b in zip(first, second, strict=True))
 
     def slide(call, kernel):
-        return max_pool.one(_held(max_pool, replace(call, arguments={"kernel_size": kernel, "stride": 1}), case))
+        return max_pool.one(replace(call, arguments={"kernel_size": kernel, "stride": 1}))
 
     twice = slide(case.with_operands(input=np.ascontiguousarray(slide(case, first))), second)
     judge.same_bits(twice, slide(case, both), case, f"windows of {first}, then of {second} are not windows of {both}")
@@ -267,7 +253,7 @@ def test_minimum_is_the_negated_maximum_of_the_negated(max_pool, case):
 def test_global_maximum(max_pool, case):
     """A window as large as the input gives the largest element of each plane."""
     x = case.operands["input"]
-    call = _held(max_pool, replace(case, arguments={"kernel_size": x.shape[2:]}), case)
+    call = replace(case, arguments={"kernel_size": x.shape[2:]})
     out = max_pool.one(call).astype(np.float64)
     best = x.astype(np.float64).max(axis=tuple(range(2, x.ndim)), keepdims=True)
     judge.same_bits(out, best, call, "a window over everything does not give the largest element")
@@ -284,7 +270,7 @@ def _both_modes(judged, case):
     """The call in floor mode and in ceil mode."""
     if judged.claims(case).ceil_rule != "standard":
         raise Declined("has a ceil mode of its own")
-    return [_held(judged, _with(case, ceil_mode=mode), case) for mode in (None, True)]
+    return [_with(case, ceil_mode=mode) for mode in (None, True)]
 
 
 def _corner(plain, more, case):
@@ -396,7 +382,7 @@ def _hull(case):
 @law(case=strategies.cases, share=0.15)
 def test_average_of_single_cells_is_the_identity(avg_pool, case):
     """A window of one cell gives the input back, or every stride-th element of it."""
-    call = _held(avg_pool, _with(case, **_SINGLE), case)
+    call = _with(case, **_SINGLE)
     steps = (..., *(slice(None, None, s) for s in call.pool.stride))
     result = avg_pool.enclosed(call)["output"]
     judge.overlap(result, _point(_wide(case)[steps]), call, "the average of one cell is another number")
@@ -414,7 +400,7 @@ def test_average_is_monotone(avg_pool, case, place):
 def test_average_lies_between_minimum_and_maximum(avg_pool, case):
     """An average that leaves padding out lies between the least and the largest element of its window."""
     if any(a or b for a, b in case.pool.padding):
-        case = _held(avg_pool, _with(case, count_include_pad=False), case)
+        case = _with(case, count_include_pad=False)
     pool = avg_pool.sibling(f"max_pool{case.operation.rank}d")
     largest = _sibling(case, "max")
     least = _on(largest, -_wide(case))
@@ -427,7 +413,7 @@ def test_average_lies_between_minimum_and_maximum(avg_pool, case):
 def test_global_average(avg_pool, case):
     """A window as large as the input gives the mean of each plane."""
     x = case.operands["input"]
-    call = _held(avg_pool, replace(case, arguments={"kernel_size": x.shape[2:]}), case)
+    call = replace(case, arguments={"kernel_size": x.shape[2:]})
     total = x.astype(np.float64).sum(axis=tuple(range(2, x.ndim)), keepdims=True)
     result = _times(avg_pool.enclosed(call)["output"], prod(x.shape[2:]))
     judge.overlap(result, _point(total), call, "a window over everything does not give the mean")

@@ -63,17 +63,18 @@ def design(plan: Design) -> tuple[Row, ...]:
     order = sorted(open_triples)
     chooser = random.Random(1)
     chooser.shuffle(order)
-    rows = [plan.plain()]
-    _remove(open_triples, rows[0], numbers)
+    rows = [plan.plain()] if plan.feasible(plan.plain()) else []
+    for row in rows:
+        _remove(open_triples, row, numbers)
     for triple in order:
         if triple not in open_triples:
             continue
         open_triples.discard(triple)  # a triple that no row can complete is not asked for again
-        row = _complete(plan, {names[i]: v for i, v in triple}, open_triples, numbers, chooser)
-        if row is not None:
-            rows.append(row)
-            _remove(open_triples, row, numbers)
-    return tuple(sorted(rows, key=plan.distance))
+        completed = _complete(plan, {names[i]: v for i, v in triple}, open_triples, numbers, chooser)
+        if completed is not None:
+            rows.append(completed)
+            _remove(open_triples, completed, numbers)
+    return tuple(sorted(rows, key=plan.distance)) or (plan.plain(),)
 
 
 Triple = tuple[tuple[int, str], tuple[int, str], tuple[int, str]]

@@ -25,6 +25,10 @@ from refconv.subject import Call, Declined, Failure, Subject
 __all__ = ["Effort", "Judged", "Law", "Record", "law"]
 
 Draw = Callable[[Operation, Scope], st.SearchStrategy[Any]]
+class _Absent(Declined):
+    """The subject lacks an operation that the law compares with, or an argument it changes is held fast."""
+
+
 ENOUGH = 5  # accepted cases below which a law is not verified
 ROUNDS = 8  # how often more cases are drawn when a subject declines most of them
 
@@ -55,7 +59,9 @@ class Record:
     dtypes: Counter[str] = field(default_factory=Counter)
     worst: float | None = None
     rows: set[tuple[tuple[str, str], ...]] = field(default_factory=set)  # features of the accepted cases
-    status: str = "unverified"  # verified, violated, unverified; absent: a characteristic that does not hold
+    missing: bool = False  # an operation that the law compares with, or the freedom to change an argument
+    # verified, violated, unverified, not applicable; absent: a characteristic that does not hold
+    status: str = "unverified"
     violation: Violation | None = None
     seconds: float = 0.0
 
@@ -86,6 +92,7 @@ class Judged:
 
     def call(self, case: Case, memory: Call | None = None) -> Call:
         """Raises Declined, or a Violation where the call fails, has the wrong form or changes its operands."""
+        _check_held(case, self.subject.scope)
         try:
             call = self.subject.call(case, memory)
         except Failure as failure:
@@ -109,7 +116,7 @@ class Judged:
     def sibling(self, name: str) -> Judged:
         """Another operation of the same subject; the law is declined where there is none."""
         if OPERATIONS[name] not in self.subject.operations:
-            raise Declined(f"has no {name}")
+            raise _Absent(f"has no {name}")
         return Judged(self.subject, OPERATIONS[name], self.effort)
 
 
@@ -133,10 +140,12 @@ class Law:
         started = time.perf_counter()
         for turn in range(ROUNDS):
             record.violation = self._search(judged, record, turn)
-            if record.violation is not None or record.accepted >= ENOUGH or not record.declined:
+            if record.violation is not None or record.accepted >= ENOUGH or not record.declined or record.missing:
                 break
         if record.violation is not None:
             record.status = "violated" if required else "absent"
+        elif record.missing and not record.accepted:
+            record.status = "not applicable"
         elif record.accepted >= min(ENOUGH, record.cases):
             record.status = "verified" if record.accepted else "unverified"
         record.seconds = time.perf_counter() - started
@@ -157,6 +166,7 @@ class Law:
                 if drawn:
                     record.accept(case, note)
             except Declined as declined:
+                record.missing |= isinstance(declined, _Absent)
                 if drawn:
                     record.decline(str(declined))
             except Violation as violation:
@@ -212,6 +222,17 @@ class Law:
 
 def _size(violation: Violation) -> int:
     return sum(a.size for a in violation.case.operands.values()) if violation.case else 0
+
+
+def _check_held(case: Case, scope: Scope) -> None:
+    """A call that a law derives from another is declined where it changes an argument that is held fast."""
+    for name, value in scope.fix.items():
+        fact = case.facts.get(name, value)
+        held = (value,) * len(fact) if isinstance(fact, tuple) and not isinstance(value, (tuple, str)) else value
+        if name == "padding" and isinstance(fact, tuple):
+            held = fact if isinstance(value, str) else tuple((p, p) for p in held)
+        if fact != held:
+            raise _Absent(f"`{name}` is held fast")
 
 
 def _claimed(claims: Claims, characteristic: str) -> bool:

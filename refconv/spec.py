@@ -356,6 +356,21 @@ class Case:
             return {"grad_input": arrays["input"].shape}
         return {"output": full_output_size(arrays["in1"].shape, arrays["in2"].shape, self.settings["mode"])}
 
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What an argument held fast can be compared with, by its name: sizes as tuples, padding as pairs."""
+        if self.operation.rank == 0:
+            return {}
+        x = self.operands["input"].shape
+        facts: dict[str, Any] = {"input_size": x[2:], "batch": x[0], "in_channels": x[1]}
+        if "pool" in self.operation.kind:
+            return {**facts, **vars(self.pool)}
+        w, transposed = self.operands["weight"].shape, self.operation.kind == "conv_transpose"
+        facts |= {"kernel_size": w[2:], "out_channels": w[1] * self.conv.groups if transposed else w[0]}
+        if transposed:
+            facts["output_padding"] = self.output_padding
+        return {**facts, **vars(self.conv)}
+
     def with_operands(self, **operands: Array) -> Case:
         """The same call on other operands."""
         return replace(self, operands={**self.operands, **operands})

@@ -196,6 +196,7 @@ _FIX_RULES: dict[str, Callable[[Any], tuple[str, tuple[str, ...]]]] = {
     "output_padding": lambda v: ("output padding", ("0",) if _all_zero(v) else (">0",)),
     "padding": lambda v: ("padding", ("fixed",)),
     "batch": lambda v: ("batch", ("fixed",)),
+    "groups": lambda v: ("groups", ("1",)) if v == 1 else ("channels", ("fixed",)),
     "in_channels": lambda v: ("channels", ("fixed",)),
     "out_channels": lambda v: ("channels", ("fixed",)),
     "input_size": lambda v: ("size", ("fixed",)),
@@ -206,7 +207,7 @@ WIDE = 2**21  # most numbers in the patches of one channel-rich case where the i
 
 def _suited(op: Operation, scope: Scope) -> Scope:
     """The scope without fixed arguments that the operation does not have."""
-    shapes = _SHAPES if op.rank else ()
+    shapes = _SHAPES[: 0 if not op.rank else 5 if op.kind.startswith("conv") else 4]  # a pooling keeps its channels
     return replace(scope, fix={n: v for n, v in scope.fix.items() if n in op.arguments or n in shapes})
 
 
@@ -273,16 +274,24 @@ def cases(operation: Operation | str, scope: Scope | None = None) -> st.SearchSt
     return _case(op, _suited(op, scope or Scope()))
 
 
+_DATA = ("family", "layout", "batch")  # features that no rule ties to others
+
+
 def _case(op: Operation, scope: Scope) -> st.SearchStrategy[Case]:
     build = _signal_case if op.rank == 0 else _pool_case if "pool" in op.kind else _conv_case
-    layout_plan = plan(op, scope)
+    # one covering design serves every choice of data: what is not wanted is replaced after the row is drawn
+    design = plan(op, replace(scope, families=(), layouts=LAYOUTS, empty=True))
+    wanted = {f: values for f, values in plan(op, scope).features.items() if f in _DATA}
 
     @st.composite
     def strategy(draw: Draw) -> Case:
         # one object that makes every choice: the generator then has no parts that it could repeat for variety,
         # which would leave most rows of the design untouched
         choose = draw(st.randoms(use_true_random=False))
-        row = dict(_row(choose, layout_plan))
+        row = dict(_row(choose, design))
+        for feature, values in wanted.items():
+            if row[feature] not in values:
+                row[feature] = choose.choice(values)
         dtype = choose.choice(tuple(scope.dtypes))
         shapes, arguments, terms = build(choose, op, row, scope)
         seed = choose.randint(0, 2**16)
@@ -440,7 +449,7 @@ def _padding_argument(choose: Random, pads: Sequence[tuple[int, int]]) -> Any:
 def _channels(choose: Random, row: Row, taps: int, scope: Scope) -> tuple[int, int, int]:
     """(in channels, out channels, groups)."""
     kind = row["channels"]
-    if {"groups", "in_channels", "out_channels"} & set(scope.fix):
+    if kind == "fixed":
         return _fixed_channels(choose, row, scope)
     if kind == "long":  # shrinks through powers of two and their neighbours
         return choose.choice([33, 64, 65, 129, 257, 512] + [max(1, LONG // taps)] * 10), _int(choose, 1, 2), 1
@@ -475,7 +484,9 @@ def _conv_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
     stride = _strides(choose, row, kernel, scope)
     stride, dilation = _room_for_extra(stride, dilation, scope)
     n = _sizes(choose, row, rank, scope)
-    if "input_size" in scope.fix and not transposed:
+    if "input_size" in scope.fix and transposed and "padding" in scope.fix and "kernel_size" not in scope.fix:
+        kernel = _stretched(kernel, dilation, stride, n, scope)
+    elif "input_size" in scope.fix and not transposed:
         free = row["padding"] not in ("none", "fixed")  # other padding makes room
         kernel, dilation = _squeezed(kernel, dilation, n, scope, free)
     extent = _extent(kernel, dilation)
@@ -484,7 +495,7 @@ def _conv_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
     same = row["padding"] == "same"
     fixed = scope.fix.get("padding", 0)
     if same or row["padding"] == "fixed":
-        pads = list(conv_spec(rank, kernel, 1, "same" if same else fixed, dilation).padding)
+        pads = list(conv_spec(rank, kernel, stride, "same" if same else fixed, dilation).padding)
     elif transposed:
         pads = [_transposed_pads(choose, row, e, size) for e, size in zip(extent, n, strict=True)]
     else:
@@ -495,6 +506,11 @@ def _conv_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
         least = _transposed_sizes(pads, extent, stride, extra)
         if "input_size" not in scope.fix:
             n = [_fit(n[i], least[i], row, 0, 1, i == rank - 1) for i in range(rank)]
+        elif row["padding"] != "fixed":
+            most = [(size - 1) * s + e + o - 1 for size, s, e, o in zip(n, stride, extent, extra, strict=True)]
+            pads = [(a, b) if a + b <= m else (m // 2, m // 2) for (a, b), m in zip(pads, most, strict=True)]
+        elif any(size < low for size, low in zip(n, least, strict=True)):
+            raise ValueError(f"no output is left of `input_size` {tuple(n)} by `padding` {fixed!r}")
     elif "input_size" not in scope.fix and row["kernel"] != "whole":
         for i in range(rank):
             room = sum(pads[i]) - extent[i]
@@ -555,6 +571,13 @@ def _room_for_extra(stride: Sizes, dilation: Sizes, scope: Scope) -> tuple[Sizes
     return stride, dilation
 
 
+def _stretched(kernel: Sizes, dilation: Sizes, stride: Sizes, n: Sequence[int], scope: Scope) -> Sizes:
+    """A kernel that leaves a transposed convolution an output within a padding held fast."""
+    pads = conv_spec(len(kernel), kernel, 1, scope.fix["padding"], dilation).padding
+    axes = zip(kernel, dilation, stride, n, pads, strict=True)
+    return tuple(max(k, 1 + -(-max(0, a + b - (size - 1) * s) // d)) for k, d, s, size, (a, b) in axes)
+
+
 def _squeezed(kernel: Sizes, dilation: Sizes, n: Sequence[int], scope: Scope, free: bool) -> tuple[Sizes, Sizes]:
     """Kernel and dilation that fit an input whose size is held fast, unless they are held fast too."""
     rank = len(kernel)
@@ -574,7 +597,7 @@ _PADDED: dict[str, Callable[[int, int, int, int], bool]] = {
     "none": lambda a, b, e, n: a == b == 0,
     "beyond input": lambda a, b, e, n: a == b > n,
     "beyond kernel": lambda a, b, e, n: a == b >= e,
-    "over half": lambda a, b, e, n: a == b > e / 2,
+    "over half": lambda a, b, e, n: a == b and e / 2 < a < e,
     "symmetric": lambda a, b, e, n: a == b,
     "one side": lambda a, b, e, n: min(a, b) == 0,
     "uneven": lambda a, b, e, n: True,
@@ -601,8 +624,11 @@ def _observed(
         out["stride"] = "default"
     if row["kernel"] == "whole" and tuple(n) == extent:
         out["kernel"] = "whole"
-    if row["padding"] in _PADDED and not all(_PADDED[row["padding"]](*axis) for axis in axes):
-        out["padding"] = next(kind for kind, padded in _PADDED.items() if all(padded(*axis) for axis in axes))
+    if (said := row["padding"]) in _PADDED:
+        true = [kind for kind, padded in _PADDED.items() if all(padded(*axis) for axis in axes)]
+        even = "symmetric" in true
+        stays = said in true and true[0] != "none" and (said not in ("one side", "uneven") or not even)
+        out["padding"] = said if stays else true[0] if even else true[-1]
     return {name: value for name, value in out.items() if name in row}
 
 
@@ -698,7 +724,7 @@ def _pool_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
         arguments["ceil_mode"] = True
     if row.get("count_include_pad") == "no":
         arguments["count_include_pad"] = False
-    known = scope.fix.get("in_channels") or scope.fix.get("out_channels") or 1
+    known = scope.fix.get("in_channels", 1)
     channels = {"one": (1, 1), "few": (1, 4), "tail": (7, 9), "fixed": (known, known)}[row["channels"]]
     x = (_batch(choose, row, scope), _int(choose, *channels), *n)
     spec = pool_spec(rank, **arguments)

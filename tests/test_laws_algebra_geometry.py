@@ -11,6 +11,7 @@ import refconv
 from refconv.bound import Claims
 from refconv.law import Effort, Judged
 from refconv.spec import KINDS, OPERATIONS
+from refconv.strategies import Scope
 from refconv.subject import Subject, load
 
 ROOT = Path(__file__).parents[1]
@@ -238,6 +239,39 @@ def test_law_accepts_what_is_correct(name):
     record = LAWS[name].run(Judged(correct(), operation, Effort(examples=30)))
     assert record.status == "verified", record.violation
     assert record.declined == 0
+
+
+# what a subject that can do one thing only says of itself: its calls must be no others
+NARROW = {
+    "conv2d": ({"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": 1}, (3, 3)),
+    "conv1d": ({"kernel_size": 4, "stride": 2, "padding": 0, "batch": 1, "input_size": 9, "in_channels": 3}, (4,)),
+    "conv_transpose2d": ({"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1, "groups": 1}, (3, 3)),
+    "max_pool2d": ({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": False, "dilation": 1}, None),
+    "avg_pool2d": ({"kernel_size": 2, "stride": 1, "padding": 1, "count_include_pad": False}, None),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.filterwarnings("ignore")
+def test_laws_call_nothing_but_what_is_fixed(name):
+    fix, kernel = NARROW[name]
+    function, operation = getattr(refconv, name), OPERATIONS[name]
+
+    def narrow(x, *weights, **arguments):
+        said = {**operation.arguments, **arguments}
+        for argument in fix.keys() & said.keys():
+            assert np.all(np.array(said[argument]) == fix[argument]), argument
+        assert kernel is None or weights[0].shape[2:] == kernel
+        assert x.shape[0] == fix.get("batch", x.shape[0])
+        assert x.shape[1] == fix.get("in_channels", x.shape[1])
+        assert all(n == fix.get("input_size", n) for n in x.shape[2:])
+        return function(x, *weights, **arguments)
+
+    subject = Subject("narrow", {name: narrow}, scope=Scope(fix=fix))
+    for law in LAWS.values():
+        if law.kind in (operation.kind, "batched", "operation"):
+            record = law.run(Judged(subject, operation, Effort(examples=30)))
+            assert record.status != "violated", (record.law, record.violation)
 
 
 def test_laws_name_kinds():

@@ -104,7 +104,8 @@ def padding_kinds(case, padding, extent, n):
         "beyond kernel": lambda p, e, size: p >= e,
         "beyond input": lambda p, e, size: p > size,
     }
-    return out | {kind for kind, true in tests.items() if all(true(a, e, size) for (a, _), e, size in axes)}
+    out |= {kind for kind, true in tests.items() if all(true(a, e, size) for (a, _), e, size in axes)}
+    return out or {"symmetric"}
 
 
 def kernel_kinds(kernel, extent, n):
@@ -399,7 +400,7 @@ def test_fixed_arguments_hold_in_every_case(name, fix):
     known = strategies._suited(op, Scope(fix=fix)).fix
     if fix.get("padding") == "same" and op.kind not in ("conv", "conv_backward"):
         pytest.skip("takes no 'same'")
-    for seed in range(40):
+    for seed in range(24):
         scope = Scope(fix=fix, pairs=bool(seed % 2))
         found, shapes, arguments, _ = build(op, any_row(plan(op, scope), seed), scope, seed)
         case = hollow(op, found, shapes, arguments)

@@ -63,7 +63,7 @@ _LEGEND = "laws held of laws judged; worst: error in units of the allowed one; f
 
 def _table(v: Verdict, short: bool = False) -> Table:
     """A row for each operation, a column for each chapter of laws; short: one column for all of them."""
-    chapters = ["laws"] if short else list(dict.fromkeys(r.chapter for r in v.records if r.required))
+    chapters = ["laws"] if short else list(dict.fromkeys(r.chapter for r in v.records if _counts(r)))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("operation", no_wrap=True)
     for chapter in chapters:
@@ -74,7 +74,7 @@ def _table(v: Verdict, short: bool = False) -> Table:
         rows = [r for r in v.records if r.operation == operation]
         seen, wanted = v.coverage(operation)
         worst = max((r.worst for r in rows if r.worst is not None), default=None)
-        cells = [_cell([r for r in rows if r.required and (short or r.chapter == c)]) for c in chapters]
+        cells = [_cell([r for r in rows if _counts(r) and (short or r.chapter == c)]) for c in chapters]
         table.add_row(
             operation,
             *cells,
@@ -84,6 +84,11 @@ def _table(v: Verdict, short: bool = False) -> Table:
             f"{100 * seen / max(wanted, 1):.0f} %",
         )
     return table
+
+
+def _counts(record: Record) -> bool:
+    """Whether the law is one that the operation could hold or break."""
+    return record.required and record.status != "not applicable"
 
 
 def _cell(rows: Sequence[Record]) -> Text:
@@ -103,10 +108,10 @@ def _ratio(value: float) -> str:
 
 
 def _remarks(v: Verdict) -> Iterable[str]:
-    if not v.records:
+    if not v.complete:
+        yield "not every law was judged to its end: this is what was found so far"
+    elif not v.records:
         yield "no law was judged"
-    elif not v.complete:
-        yield "not every law was judged to its end: what follows is what was found so far"
     yield from _unverified(v)
     yield from _declined(v)
     for law, found in v.characteristics.items():
@@ -135,7 +140,8 @@ def _unverified(v: Verdict) -> Iterable[str]:
 
 def _declined(v: Verdict) -> Iterable[str]:
     """For the operations that decline most, how often and why."""
-    declines = {op: [r for r in v.records if r.operation == op and r.declined] for op in v.operations}
+    asked = [r for r in v.records if r.declined and r.status != "not applicable"]
+    declines = {op: [r for r in asked if r.operation == op] for op in v.operations}
     by_number = sorted(declines, key=lambda op: -sum(r.declined for r in declines[op]))
     for op in [op for op in by_number if declines[op]][:SHOWN_DECLINES]:
         reasons = sum((r.reasons for r in declines[op]), Counter[str]())
@@ -158,7 +164,7 @@ def _broken(records: Sequence[Record]) -> str:
     for r in records:
         laws.setdefault(r.law, []).append(r.operation)
     lines = [f"  {_words(law)}: {', '.join(operations)}" for law, operations in laws.items()]
-    return "\n".join([f"{len(laws)} laws broken:", *lines])
+    return "\n".join([f"{len(laws)} law{'s' * (len(laws) > 1)} broken:", *lines])
 
 
 def _violation(record: Record, console: Console) -> None:
