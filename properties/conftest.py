@@ -22,6 +22,7 @@ from refconv.subject import TargetError
 GROUPS = {"operation": set(KINDS), "batched": set(KINDS) - {"convolve", "correlate"}}
 SUBJECTS = pytest.StashKey[list]()
 EFFORT = pytest.StashKey[object]()
+JUDGED = pytest.StashKey[list]()
 JSON = pytest.StashKey[object]()
 RECORD = pytest.StashKey[object]()
 FAULT = "this is a fault of refconv, not of the subject"
@@ -44,6 +45,7 @@ def pytest_configure(config):
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
             config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
+        config.stash[JUDGED] = _judged(config)
     except TargetError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Session(config), "refconv-session")
@@ -68,18 +70,19 @@ def pytest_generate_tests(metafunc):
     if law is None:
         return
     kinds = GROUPS.get(law, {law})
-    effort = metafunc.config.stash[EFFORT]
-    judged = [
-        Judged(subject, op, effort)
-        for subject, operations in metafunc.config.stash[SUBJECTS]
-        for op in operations
-        if op.kind in kinds and _has_dtype(subject, op)
-    ]
+    judged = [j for j in metafunc.config.stash[JUDGED] if j.operation.kind in kinds]
     metafunc.parametrize(law, judged, ids=[f"{j.subject.name}-{j.operation.name}" for j in judged])
 
 
-def _has_dtype(subject, op):
-    return op.rank == 0 or any(not d.startswith("complex") for d in subject.scope.dtypes)
+def _judged(config):
+    """One object for each operation of each subject: what one law learns of its precision, the next goes on from."""
+    effort = config.stash[EFFORT]
+    return [
+        Judged(subject, op, effort)
+        for subject, operations in config.stash[SUBJECTS]
+        for op in operations
+        if op.rank == 0 or any(not dtype.startswith("complex") for dtype in subject.scope.dtypes)
+    ]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -5,36 +5,39 @@ every dtype, so that an interval is a point for direct summation and no more tha
 """
 
 from dataclasses import replace
-from itertools import product
 from math import prod
 
 import numpy as np
 from hypothesis import strategies as st
 
-from refconv import exact, judge, strategies
+from refconv import judge, strategies
 from refconv.dtypes import numpy_dtype
 from refconv.judge import Interval
-from refconv.law import law
+from refconv.law import NotApplicable, law
+from refconv.relations import (
+    PLACES,
+    SEEDS,
+    drawn,
+    given,
+    integer_cases,
+    joined,
+    outer,
+    padded,
+    reads,
+    small,
+    window_counts,
+    windows,
+)
 from refconv.spec import OPERATIONS
-from refconv.subject import Declined
-
-SEEDS = st.integers(0, 2**16)
-PLACES = st.integers(0, 2**16)  # which of several images, windows or elements, counted round and round
-
 
 # ------------------------------------------------------------------------------------------------- cases
 
 
-def integer_cases(operation, scope):
-    """Cases whose operands are integers from -3 to 3, or -1 to 1 where sums are long."""
-    return strategies.cases(operation, replace(scope, families=("denseint",))).map(_small)
-
-
 def batches(operation, scope):
     """Integer cases of several images, unless the batch is held fast."""
-    return st.sampled_from((2, 3, 5)).flatmap(
-        lambda n: integer_cases(operation, replace(scope, fix={"batch": n, **scope.fix})).map(_without_features)
-    )
+    sizes = st.sampled_from((2, 3, 5))
+    several = sizes.flatmap(lambda n: drawn(families=("denseint",), fix={"batch": n})(operation, scope))
+    return several.map(small).map(_without_features)
 
 
 def images(operation, scope):
@@ -45,15 +48,6 @@ def images(operation, scope):
 def _without_features(case):
     """What the row says of the batch is not so: it must not count as covered."""
     return replace(case, features=())
-
-
-def _small(case):
-    return case.with_operands(**{name: _reduced(a) for name, a in case.operands.items()})
-
-
-def _reduced(array):
-    wide = array.astype(np.float64)
-    return np.fmod(wide / exact.lowest_bit(wide), 4).astype(array.dtype)
 
 
 def _integers(like, seed, bound=1):
@@ -103,43 +97,16 @@ def _convolution(case):
     return f"conv{case.operation.rank}d"
 
 
-def _arguments(**given):
-    """Arguments that differ from their default, so that subjects without them can take the call."""
-    plain = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0, "output_padding": 0}
-    return {n: v for n, v in given.items() if any(i != plain[n] for i in (v if isinstance(v, tuple) else (v,)))}
-
-
 def _enclosed(judged, call):
     return judged.sibling(call.operation.name).enclosed(call)
 
 
-# --------------------------------------------------------------------------------- arithmetic on intervals
-
-
-def _point(values):
-    wide = np.asarray(values).astype(np.float64)
-    return Interval(wide, wide)
-
-
-def _outward(interval):
-    """Room for one rounding in float64."""
-    return Interval(np.nextafter(interval.low, -np.inf), np.nextafter(interval.high, np.inf))
-
-
-def _difference(a, b):
-    return _outward(a + -b)
+# ----------------------------------------------------------------------------------------------- pairings
 
 
 def _paired(interval, weights, shape):
     """Sums of products with weights: the arrays reshaped to `shape`, their last axis summed."""
-    weights = weights.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        ends = [np.where(weights == 0, 0.0, end * weights).reshape(shape) for end in (interval.low, interval.high)]
-    low, high = np.minimum(*ends), np.maximum(*ends)
-    # n weights rounded, n products and n - 1 additions in float64
-    slack = (shape[-1] + 1) * 2.0**-52 * np.maximum(np.abs(low), np.abs(high)).sum(axis=-1)
-    with np.errstate(invalid="ignore"):
-        return Interval(low.sum(axis=-1) - slack, high.sum(axis=-1) + slack)
+    return (interval * weights.astype(np.float64)).map(lambda end: end.reshape(shape)).sum(axis=-1)
 
 
 def _by_image(interval, weights, case):
@@ -190,13 +157,13 @@ def test_weight_gradient_is_adjoint_to_the_convolution(conv_backward, case):
 def test_bias_gradient_is_adjoint_to_adding_a_bias(conv_backward, case, seed):
     """The result with a bias, paired with grad_output, is the weight and the bias paired with their gradients."""
     if not conv_backward.subject.scope.bias:
-        raise Declined("takes no bias")
+        raise NotApplicable("takes no bias")
     g, w = case.operands["grad_output"], case.operands["weight"]
     bias = _integers(w[(slice(None), *(0,) * (w.ndim - 1))], seed, 3)
     result = _enclosed(conv_backward, _forward(case, bias=bias))["output"]
     gradients = conv_backward.enclosed(case)
     own = _paired(gradients["grad_bias"], bias, (len(bias), 1))
-    both = _outward(_by_filter(gradients["grad_weight"], w) + own)
+    both = _by_filter(gradients["grad_weight"], w) + own
     reason = "<weight, grad_weight> + <bias, grad_bias> is not <conv(input, weight, bias), grad_output>"
     judge.overlap(both, _by_output_channel(result, g), case, reason, "grad_bias")
 
@@ -207,7 +174,7 @@ def test_bias_gradient_is_the_sum_of_grad_output(conv_backward, case):
     g = case.operands["grad_output"].astype(np.float64)
     total = g.sum(axis=(0, *range(2, g.ndim)))  # integers: exact
     gradient = conv_backward.enclosed(case)["grad_bias"]
-    judge.overlap(gradient, _point(total), case, "`grad_bias` is not the sum of grad_output", "grad_bias")
+    judge.overlap(gradient, Interval.point(total), case, "`grad_bias` is not the sum of grad_output", "grad_bias")
 
 
 @law(case=integer_cases, seed=SEEDS, share=0.15)
@@ -217,7 +184,7 @@ def test_input_gradient_predicts_a_step_of_the_input(conv_backward, case, seed):
     h = _integers(x, seed)
     here = _enclosed(conv_backward, _forward(case))["output"]
     there = _enclosed(conv_backward, _forward(case, input=_sum(x, h)))["output"]
-    change = _difference(_by_image(there, g, case), _by_image(here, g, case))
+    change = _by_image(there, g, case) - _by_image(here, g, case)
     predicted = _by_image(conv_backward.enclosed(case)["grad_input"], h, case)
     judge.overlap(predicted, change, case, "`grad_input` does not predict a step of the input", "grad_input")
 
@@ -229,7 +196,7 @@ def test_weight_gradient_predicts_a_step_of_the_weight(conv_backward, case, seed
     h = _integers(w, seed)
     here = _enclosed(conv_backward, _forward(case))["output"]
     there = _enclosed(conv_backward, _forward(case, weight=_sum(w, h)))["output"]
-    change = _difference(_by_output_channel(there, g), _by_output_channel(here, g))
+    change = _by_output_channel(there, g) - _by_output_channel(here, g)
     predicted = _by_filter(conv_backward.enclosed(case)["grad_weight"], h)
     judge.overlap(predicted, change, case, "`grad_weight` does not predict a step of the weight", "grad_weight")
 
@@ -249,7 +216,7 @@ def test_input_gradient_is_a_transposed_convolution(conv_backward, case):
         size = spec.transposed_output_size(g.shape[2:], w.shape[2:], (0,) * spec.rank)
         geometry["padding"] = tuple(a for a, _ in spec.padding)
         geometry["output_padding"] = tuple(n - m for n, m in zip(x.shape[2:], size, strict=True))
-    call = _call(case, judged, {"input": g, "weight": w}, _arguments(**geometry))
+    call = _call(case, judged, {"input": g, "weight": w}, given(**geometry))
     other = _enclosed(conv_backward, call)["output"]
     if not even:
         other = other.map(lambda a: _cropped(a, [a for a, _ in spec.padding], x.shape[2:]))
@@ -261,15 +228,14 @@ def test_input_gradient_is_a_transposed_convolution(conv_backward, case):
 def _cropped(array, before, size):
     """The part that starts `before` cells in and is `size` long, zero where there is none."""
     room = [(0, max(0, b + n - have)) for b, n, have in zip(before, size, array.shape[2:], strict=True)]
-    wide = np.pad(array, [(0, 0), (0, 0), *room])
-    return wide[(..., *(slice(b, b + n) for b, n in zip(before, size, strict=True)))]
+    return padded(array, room)[(..., *(slice(b, b + n) for b, n in zip(before, size, strict=True)))]
 
 
 @law(case=integer_cases)
 def test_input_gradient_is_a_full_convolution_with_the_rotated_kernel(conv_backward, case):
     """grad_output, fully padded and spread by the stride, correlated with rot180 of the weight, gives grad_input."""
     spread = _spread(case)
-    arguments = _arguments(dilation=case.conv.dilation, groups=case.conv.groups)
+    arguments = given(dilation=case.conv.dilation, groups=case.conv.groups)
     call = _call(case, _convolution(case), {"input": spread, "weight": _rotated(case)}, arguments)
     other = _enclosed(conv_backward, call)["output"]
     gradient = conv_backward.enclosed(case)["grad_input"]
@@ -310,9 +276,8 @@ def test_weight_gradient_is_a_convolution_with_grad_output(conv_backward, case, 
     spec = case.conv
     group = place % spec.groups
     ins, outs = (slice(group * n, (group + 1) * n) for n in (w.shape[1], len(w) // spec.groups))
-    padded = np.pad(x[:, ins], [(0, 0), (0, 0), *spec.padding])
-    operands = {"input": np.swapaxes(padded, 0, 1), "weight": np.swapaxes(g[:, outs], 0, 1)}
-    call = _call(case, _convolution(case), operands, _arguments(stride=spec.dilation, dilation=spec.stride))
+    operands = {"input": np.swapaxes(padded(x[:, ins], spec.padding), 0, 1), "weight": np.swapaxes(g[:, outs], 0, 1)}
+    call = _call(case, _convolution(case), operands, given(stride=spec.dilation, dilation=spec.stride))
     kernel = (..., *(slice(0, k) for k in w.shape[2:]))  # rows that no window reaches give more
     other = _enclosed(conv_backward, call)["output"].map(lambda a: np.swapaxes(a[kernel], 0, 1))
     gradient = conv_backward.enclosed(case)["grad_weight"].map(lambda a: a[outs])
@@ -335,7 +300,7 @@ def _linear(judged, case, seed):
     first, second = judged.enclosed(case), judged.enclosed(case.with_operands(grad_output=h))
     both = judged.enclosed(case.with_operands(grad_output=_sum(g, h, -2)))
     for name, gradient in both.items():
-        expected = _outward(first[name] * -2 + second[name])
+        expected = first[name] * -2 + second[name]
         judge.overlap(gradient, expected, case, f"`{name}` is not linear in grad_output", name)
 
 
@@ -366,21 +331,21 @@ def test_nothing_flows_where_nothing_was_read(conv_backward, case):
     read, used = _reach(case)
     for name, reached in (("grad_input", read), ("grad_weight", used)):
         got = gradients[name].map(lambda a, where=~reached: a[..., where])
-        judge.overlap(got, _point(np.zeros(got.low.shape)), case, f"`{name}` is not zero where nothing was read", name)
+        judge.overlap(
+            got, Interval.point(np.zeros(got.low.shape)), case, f"`{name}` is not zero where nothing was read", name
+        )
 
 
 def _reach(case):
     """Which input positions some window reads, and which taps meet the input."""
     x, w, spec = case.operands["input"], case.operands["weight"], case.conv
-    read, used = np.ones((), bool), np.ones((), bool)
     sizes = spec.output_size(x.shape[2:], w.shape[2:])
+    used = []
     axes = zip(x.shape[2:], w.shape[2:], sizes, spec.stride, spec.dilation, spec.padding, strict=True)
     for n, k, count, s, d, (before, _) in axes:
         places = np.arange(count)[:, None] * s + np.arange(k) * d - before  # (windows, taps)
-        inside = (places >= 0) & (places < n)
-        read = np.logical_and.outer(read, np.isin(np.arange(n), places))
-        used = np.logical_and.outer(used, inside.any(axis=0))
-    return read, used
+        used.append(((places >= 0) & (places < n)).any(axis=0))
+    return outer([seen.any(axis=0) for seen in reads(case, sizes, x.shape[2:])]), outer(used)
 
 
 @law(case=strategies.cases, share=0.15)
@@ -388,7 +353,9 @@ def test_zero_grad_output_gives_zero(conv_backward, case):
     """Where grad_output is zero everywhere, so is every gradient, exactly."""
     zero = np.zeros_like(case.operands["grad_output"])
     for name, gradient in conv_backward.enclosed(case.with_operands(grad_output=zero)).items():
-        judge.overlap(gradient, _point(np.zeros(gradient.low.shape)), case, f"`{name}` of zero is not zero", name)
+        judge.overlap(
+            gradient, Interval.point(np.zeros(gradient.low.shape)), case, f"`{name}` of zero is not zero", name
+        )
 
 
 @law(case=batches, seed=SEEDS, place=PLACES)
@@ -416,10 +383,10 @@ def test_weight_gradient_of_a_batch_is_the_sum_over_its_images(conv_backward, ca
     cut = 1 + place % (n - 1)
     left, right = (_enclosed(conv_backward, _part(case, part)) for part in (slice(0, cut), slice(cut, n)))
     for name in ("grad_weight", "grad_bias"):
-        total = _outward(left[name] + right[name])
+        total = left[name] + right[name]
         judge.overlap(whole[name], total, case, f"`{name}` of a batch is not the sum over its images", name)
-    joined = Interval(*(np.concatenate([getattr(p["grad_input"], e) for p in (left, right)]) for e in ("low", "high")))
-    judge.overlap(whole["grad_input"], joined, case, "`grad_input` of a batch is not that of its images", "grad_input")
+    both = joined([left["grad_input"], right["grad_input"]])
+    judge.overlap(whole["grad_input"], both, case, "`grad_input` of a batch is not that of its images", "grad_input")
 
 
 def _part(case, part):
@@ -444,19 +411,6 @@ def _window(case, place):
         first = start if start >= 0 else start + -(start // d) * d  # the first tap inside the input
         cells.append(slice(first, min(n, start + e), d))
     return (..., *cells)
-
-
-def _counts(case):
-    """(cells of the input, cells that the average divides by) for each window."""
-    spec, size = case.pool, case.operands["input"].shape[2:]
-    inside, counted = np.ones((), int), np.ones((), int)
-    for n, out, k, s, (a, b) in zip(size, _count(case), spec.kernel_size, spec.stride, spec.padding, strict=True):
-        start = np.arange(out) * s - a
-        own = np.minimum(start + k, n) - np.maximum(start, 0)
-        inside = np.multiply.outer(inside, own)
-        # cells that ceil mode adds beyond the padding never count
-        counted = np.multiply.outer(counted, np.minimum(start + k, n + b) - start if spec.count_include_pad else own)
-    return inside, counted
 
 
 def _one_window(case, place):
@@ -499,9 +453,9 @@ def test_average_gradient_is_linear_in_grad_output(avg_pool_backward, case, seed
 def test_average_gradient_conserves_the_sum(avg_pool_backward, case):
     """The gradient adds up to grad_output, less the shares that fall on padding that counts."""
     g, x = case.operands["grad_output"], case.operands["input"]
-    inside, counted = _counts(case)
+    inside, counted = window_counts(case)
     total = _by_plane(avg_pool_backward.enclosed(case)["grad_input"], np.ones(x.shape))
-    expected = _by_plane(_point(g), np.broadcast_to(inside / counted, g.shape))
+    expected = _by_plane((Interval.point(g) * inside) / counted, np.ones(g.shape))
     judge.overlap(total, expected, case, "the gradient of an average does not add up to grad_output", "grad_input")
 
 
@@ -509,11 +463,13 @@ def test_average_gradient_conserves_the_sum(avg_pool_backward, case):
 def test_average_gradient_is_spread_evenly(avg_pool_backward, case, place):
     """One window's gradient reaches each of its cells in equal parts, and no other cell."""
     case, where = _one_window(case, place)
-    g, count = case.operands["grad_output"].astype(np.float64), _counts(case)[1][where]
+    g, count = case.operands["grad_output"].astype(np.float64), window_counts(case)[1][where]
     expected = np.zeros(case.operands["input"].shape)
     expected[_window(case, where)] = g[(..., *where)].reshape(*g.shape[:2], *(1,) * (g.ndim - 2))
-    shares = _outward(avg_pool_backward.enclosed(case)["grad_input"] * float(count))
-    judge.overlap(shares, _point(expected), case, "the gradient of an average is not spread evenly", "grad_input")
+    shares = avg_pool_backward.enclosed(case)["grad_input"] * float(count)
+    judge.overlap(
+        shares, Interval.point(expected), case, "the gradient of an average is not spread evenly", "grad_input"
+    )
 
 
 # ------------------------------------------------------------------------------------------ maximum pooling
@@ -532,7 +488,9 @@ def test_maximum_gradient_lands_on_the_maximum(max_pool_backward, case, place):
     expected = np.zeros(x.shape)
     expected[window] = share.reshape(expected[window].shape)
     gradient = max_pool_backward.enclosed(case)["grad_input"]
-    judge.overlap(gradient, _point(expected), case, "a window's gradient is not at its first maximum", "grad_input")
+    judge.overlap(
+        gradient, Interval.point(expected), case, "a window's gradient is not at its first maximum", "grad_input"
+    )
 
 
 @law(case=integer_cases)
@@ -542,7 +500,7 @@ def test_maximum_gradient_conserves_the_sum(max_pool_backward, case):
     g = case.operands["grad_output"].astype(np.float64)
     gradient = max_pool_backward.enclosed(case)["grad_input"]
     total = _by_plane(gradient, np.ones(case.operands["input"].shape))
-    expected = _point(g.sum(axis=tuple(range(2, g.ndim))))
+    expected = Interval.point(g.sum(axis=tuple(range(2, g.ndim))))
     judge.overlap(total, expected, case, "the gradient of a maximum does not add up to grad_output", "grad_input")
 
 
@@ -550,14 +508,16 @@ def test_maximum_gradient_conserves_the_sum(max_pool_backward, case):
 def test_maximum_gradient_is_zero_off_the_maxima(max_pool_backward, case):
     """An element that is the maximum of no window gets exactly zero."""
     x = case.operands["input"].astype(np.float64)
-    somewhere = np.zeros(x.shape, bool)
-    spatial = tuple(range(2, x.ndim))
-    for place in product(*map(range, _count(case))):
-        window = _window(case, place)
-        somewhere[window] |= x[window] == x[window].max(axis=spatial, keepdims=True)
+    size = x.shape[2:]
+    somewhere = np.zeros((*x.shape[:2], prod(size)), bool)
+    cells = windows(case, np.arange(prod(size)).reshape(1, 1, *size), -1)[0, 0]  # where they lie in a plane
+    values = windows(case, x, -np.inf)
+    image, channel, *found = np.nonzero((values == values.max(axis=-1, keepdims=True)) & (cells >= 0))
+    somewhere[image, channel, cells[tuple(found)]] = True
+    somewhere = somewhere.reshape(x.shape)
     never = max_pool_backward.enclosed(case)["grad_input"].map(lambda a: np.where(somewhere, 0.0, a))
     reason = "an element that is nowhere the maximum has a gradient"
-    judge.overlap(never, _point(np.zeros(x.shape)), case, reason, "grad_input")
+    judge.overlap(never, Interval.point(np.zeros(x.shape)), case, reason, "grad_input")
 
 
 @law(case=integer_cases)
@@ -566,7 +526,7 @@ def test_maximum_gradient_recovers_the_maxima(max_pool_backward, case):
     case = _settled(max_pool_backward, case)
     g, x = case.operands["grad_output"], case.operands["input"]
     forward = _forward(case)
-    best = _point(max_pool_backward.sibling(case.operation.forward).one(forward))
+    best = Interval.point(max_pool_backward.sibling(case.operation.forward).one(forward))
     gradient = max_pool_backward.enclosed(case)["grad_input"]
     reason = "<input, grad_input> is not <max_pool(input), grad_output>"
     judge.overlap(_by_plane(gradient, x), _by_plane(best, g), case, reason, "grad_input")
@@ -574,7 +534,7 @@ def test_maximum_gradient_recovers_the_maxima(max_pool_backward, case):
 
 @law(case=integer_cases, place=PLACES)
 def test_maximum_gradient_predicts_a_step_of_one_element(max_pool_backward, case, place):
-    """Raising an element that is tied with none changes the maxima as its gradient says, on either side of the kink."""
+    """Raising an element tied with none changes the maxima as its gradient says, on either side of the kink."""
     x, g = case.operands["input"], case.operands["grad_output"].astype(np.float64)
     where = (..., *np.unravel_index(place % max(1, prod(x.shape[2:])), x.shape[2:]))
     forward = max_pool_backward.sibling(case.operation.forward)
@@ -588,7 +548,7 @@ def test_maximum_gradient_predicts_a_step_of_one_element(max_pool_backward, case
     for step in steps:
         gradient = max_pool_backward.enclosed(case.with_operands(input=step))["grad_input"].map(lambda a: a[where])
         reason = "`grad_input` does not predict a step of one element"
-        judge.overlap(gradient, _point(change), case, reason, "grad_input")
+        judge.overlap(gradient, Interval.point(change), case, reason, "grad_input")
 
 
 @law(case=integer_cases, seed=SEEDS, share=0.15)

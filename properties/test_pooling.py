@@ -4,39 +4,34 @@ A maximum is an element of its window and must come out bit for bit; sums of int
 """
 
 from dataclasses import replace
-from itertools import product
 from math import prod
 
 import numpy as np
 from hypothesis import strategies as st
 
-from refconv import exact, judge, strategies
+from refconv import judge, strategies
 from refconv.dtypes import format_of, numpy_dtype
 from refconv.judge import Interval, Violation
-from refconv.law import law
+from refconv.law import NotApplicable, law
+from refconv.relations import (
+    PLACES,
+    SEEDS,
+    drawn,
+    given,
+    hull,
+    integer_cases,
+    outer,
+    reads,
+    window_counts,
+    windows,
+    without,
+)
 from refconv.spec import OPERATIONS
-from refconv.subject import Declined
-
-SEEDS = st.integers(0, 2**16)
-PLACES = st.integers(0, 2**16)  # which element, counted round and round
-
 
 # ------------------------------------------------------------------------------------------------- cases
 
-
-def integer_cases(operation, scope):
-    """Cases whose input holds integers from -3 to 3."""
-    return strategies.cases(operation, replace(scope, families=("denseint",))).map(_small)
-
-
-def ceil_cases(operation, scope):
-    """Cases in ceil mode, unless it is held fast."""
-    return strategies.cases(operation, replace(scope, fix={"ceil_mode": True, **scope.fix}))
-
-
-def _small(case):
-    wide = case.operands["input"].astype(np.float64)
-    return _on(case, np.fmod(wide / exact.lowest_bit(wide), 4))
+ceil_cases = drawn(fix={"ceil_mode": True})
+negative_cases = drawn(families=("negative",))
 
 
 def _on(case, values):
@@ -56,82 +51,23 @@ def _with(case, **arguments):
 
 def _sibling(case, kind):
     """The pooling of the other kind with the same windows."""
-    arguments = {name: value for name, value in case.arguments.items() if name != "count_include_pad"}
-    return replace(case, operation=OPERATIONS[f"{kind}_pool{case.operation.rank}d"], arguments=arguments)
+    operation = OPERATIONS[f"{kind}_pool{case.operation.rank}d"]
+    return replace(case, operation=operation, arguments=without(case, "count_include_pad"))
 
 
 # ----------------------------------------------------------------------------------------------- windows
 
 
-def _places(case):
-    """Every window, by its place in the output."""
-    return product(*map(range, case.pool.output_size(case.operands["input"].shape[2:])))
-
-
-def _window(case, place):
-    """The cells of the input that one window reads, as an index."""
-    spec, size = case.pool, case.operands["input"].shape[2:]
-    cells = []
-    axes = zip(place, size, spec.stride, spec.dilation, spec.extent, spec.padding, strict=True)
-    for p, n, s, d, e, (before, _) in axes:
-        start = p * s - before
-        first = start if start >= 0 else start + -(start // d) * d  # the first tap inside the input
-        cells.append(slice(first, min(n, start + e), d))
-    return (..., *cells)
-
-
-def _over_windows(case, values, function):
-    """A function of each window's cells, all planes at once: (N, C, *output_size)."""
-    out = np.empty(case.shapes["output"])
-    spatial = tuple(range(2, values.ndim))
-    for place in _places(case):
-        out[(..., *place)] = function(values[_window(case, place)], axis=spatial)
-    return out
-
-
-def _counts(case):
-    """(cells of the input, cells that an average divides by) for each window."""
-    spec, size = case.pool, case.operands["input"].shape[2:]
-    inside, counted = np.ones((), int), np.ones((), int)
-    axes = zip(size, spec.output_size(size), spec.kernel_size, spec.stride, spec.padding, strict=True)
-    for n, out, k, s, (a, b) in axes:
-        start = np.arange(out) * s - a
-        own = np.minimum(start + k, n) - np.maximum(start, 0)
-        inside = np.multiply.outer(inside, own)
-        # cells that ceil mode adds beyond the padding never count
-        counted = np.multiply.outer(counted, np.minimum(start + k, n + b) - start if spec.count_include_pad else own)
-    return inside, counted
-
-
 def _reaching(case, where):
     """Windows that read the element at `where`, and those whose hull holds it: dilation steps over some."""
-    spec = case.pool
-    reads, holds = np.ones((), bool), np.ones((), bool)
-    axes = zip(where, case.shapes["output"][2:], spec.stride, spec.dilation, spec.extent, spec.padding, strict=True)
-    for i, out, s, d, e, (before, _) in axes:
-        offset = i - (np.arange(out) * s - before)
-        inside = (offset >= 0) & (offset < e)
-        holds = np.logical_and.outer(holds, inside)
-        reads = np.logical_and.outer(reads, inside & (offset % d == 0))
-    return reads, holds
+    sizes = case.shapes["output"][2:], case.operands["input"].shape[2:]
+    both = (reads(case, *sizes, hull=whole) for whole in (False, True))
+    return [outer([seen[:, i] for seen, i in zip(axes, where, strict=True)]) for axes in both]
 
 
 def _element(case, place):
     size = case.operands["input"].shape[2:]
     return tuple(map(int, np.unravel_index(place % max(1, prod(size)), size)))
-
-
-# --------------------------------------------------------------------------------- arithmetic on intervals
-
-
-def _point(values):
-    return Interval(np.asarray(values, dtype=np.float64), np.asarray(values, dtype=np.float64))
-
-
-def _times(interval, factor):
-    """With room for the rounding in float64."""
-    low, high = interval.low * factor, interval.high * factor
-    return Interval(np.nextafter(low, -np.inf), np.nextafter(high, np.inf))
 
 
 def _not_above(low, high, case, reason):
@@ -150,23 +86,20 @@ def _not_above(low, high, case, reason):
 def test_maximum_is_an_upper_bound_of_its_window(max_pool, case):
     """No element of a window is larger than its result."""
     out = max_pool.one(case).astype(np.float64)
-    largest = _over_windows(case, _wide(case), np.max)
+    largest = windows(case, _wide(case), -np.inf).max(axis=-1)
     _not_above(largest, out, case, "an element of a window is larger than its maximum")
 
 
 @law(case=strategies.cases)
 def test_maximum_is_an_element_of_its_window(max_pool, case):
     """Each result is one of the elements of its window, bit for bit."""
-    out, x = max_pool.one(case).astype(np.float64), _wide(case)
-    for place in _places(case):
-        result, cells = out[(..., *place)], x[_window(case, place)]
-        same = cells == result.reshape(*result.shape, *(1,) * (x.ndim - 2))
-        found = same.any(axis=tuple(range(2, x.ndim)))
-        if not found.all():
-            image, channel = (int(i) for i in np.argwhere(~found)[0])
-            at = (image, channel, *place)
-            reason = "a maximum is no element of its window"
-            raise Violation(reason, case, result="output", index=at, got=float(out[at]), wrong=int((~found).sum()))
+    out = max_pool.one(case).astype(np.float64)
+    wrong = ~(windows(case, _wide(case), np.nan) == out[..., None]).any(axis=-1)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        counts = {"wrong": int(wrong.sum()), "of": wrong.size}
+        reason = "a maximum is no element of its window"
+        raise Violation(reason, case, result="output", index=at, got=float(out[at]), **counts)
 
 
 @law(case=strategies.cases, share=0.15)
@@ -189,10 +122,6 @@ def test_maximum_of_a_constant_is_the_constant(max_pool, case, constant):
     out = max_pool.one(image)
     expected = np.full(out.shape, choices[constant])
     judge.same_bits(out.astype(np.float64), expected, image, f"the maximum of a constant ({constant}) is another")
-
-
-def negative_cases(operation, scope):
-    return strategies.cases(operation, replace(scope, families=("negative",)))
 
 
 @law(case=negative_cases, share=0.15)
@@ -245,7 +174,7 @@ def test_maximum_commutes_with_increasing_maps(max_pool, case, seed):
 def test_minimum_is_the_negated_maximum_of_the_negated(max_pool, case):
     """Minus the maximum of -x is the minimum of each window."""
     out = -max_pool.one(_on(case, -_wide(case))).astype(np.float64)
-    lowest = _over_windows(case, _wide(case), np.min)
+    lowest = windows(case, _wide(case), np.inf).min(axis=-1)
     judge.same_bits(out, lowest, case, "minus the maximum of -x is not the minimum")
 
 
@@ -269,7 +198,7 @@ def test_ceil_mode_leaves_the_other_maxima_alone(max_pool, case):
 def _both_modes(judged, case):
     """The call in floor mode and in ceil mode."""
     if judged.claims(case).ceil_rule != "standard":
-        raise Declined("has a ceil mode of its own")
+        raise NotApplicable("has a ceil mode of its own")
     return [_with(case, ceil_mode=mode) for mode in (None, True)]
 
 
@@ -296,7 +225,7 @@ def test_nan_reaches_the_maxima_of_its_windows_only(max_pool, case, place):
     if max_pool.claims(case).nan_max == "propagate":
         expected, reason = np.full(after.shape, np.nan), "a NaN in the window is lost"
     else:
-        expected, reason = _over_windows(case, _wide(without), np.max), "a NaN in the window is not dropped"
+        expected, reason = windows(case, _wide(without), -np.inf).max(axis=-1), "a NaN in the window is not dropped"
         expected = np.where(np.isneginf(expected), after, expected)  # nothing else in the window
     judge.same_bits(after[..., reads], expected[..., reads], poisoned, reason)
 
@@ -315,7 +244,7 @@ def test_infinities_take_part_in_maxima(max_pool, case, place):
     before, after = max_pool.one(case).astype(np.float64), max_pool.one(highest).astype(np.float64)
     judge.same_bits(after[..., reads], np.full(after[..., reads].shape, np.inf), highest, "plus infinity does not win")
     judge.same_bits(after[..., ~holds], before[..., ~holds], highest, "plus infinity wins where it is not read")
-    rest = _over_windows(case, _wide(lowest), np.max)
+    rest = windows(case, _wide(lowest), -np.inf).max(axis=-1)
     # windows of nothing else may give the lowest number
     rest = np.where(np.isneginf(rest), _lowest_or(max_pool.one(lowest), case), rest)
     judge.same_bits(max_pool.one(lowest).astype(np.float64), rest, lowest, "minus infinity wins over a number")
@@ -333,9 +262,9 @@ def _lowest_or(out, case):
 @law(case=integer_cases)
 def test_average_times_its_count_is_the_sum(avg_pool, case):
     """The average of each window, times the cells that count, is the sum of its elements."""
-    sums = _over_windows(case, _wide(case), np.sum)
-    result = _times(avg_pool.enclosed(case)["output"], _counts(case)[1])
-    judge.overlap(result, _point(sums), case, "an average times its count is not the sum of its window")
+    sums = windows(case, _wide(case), 0).sum(axis=-1)
+    result = avg_pool.enclosed(case)["output"] * window_counts(case)[1]
+    judge.overlap(result, Interval.point(sums), case, "an average times its count is not the sum of its window")
 
 
 def either_mode(operation, scope):
@@ -347,10 +276,10 @@ def either_mode(operation, scope):
 def test_average_of_ones_counts_the_cells(avg_pool, case):
     """The average of ones is one, or the share of cells that are not padding where padding counts."""
     ones = _on(case, np.ones(case.operands["input"].shape))
-    inside, counted = _counts(case)
+    inside, counted = window_counts(case)
     result = avg_pool.enclosed(ones)["output"]
     expected = np.broadcast_to(inside, result.low.shape)
-    judge.overlap(_times(result, counted), _point(expected), ones, "an average of ones is not the share of the data")
+    judge.overlap(result * counted, Interval.point(expected), ones, "an average of ones is not the share of the data")
 
 
 @law(case=integer_cases)
@@ -358,25 +287,12 @@ def test_average_is_a_convolution_with_a_constant_kernel(avg_pool, case):
     """The average times its count is the depthwise convolution with ones."""
     spec, x = case.pool, case.operands["input"]
     channels, ones = x.shape[1], np.ones((x.shape[1], 1, *spec.kernel_size), x.dtype)
-    arguments = {"stride": spec.stride, "groups": channels}
-    plain = {name: v for name, v in arguments.items() if any(i != 1 for i in (v if isinstance(v, tuple) else (v,)))}
-    operands = {"input": _hull(case), "weight": ones}
-    call = replace(case, operation=OPERATIONS[f"conv{spec.rank}d"], operands=operands, arguments=plain)
-    if avg_pool.subject.scope.fix:
-        raise Declined("arguments are held fast")
+    arguments = given(stride=spec.stride, groups=channels)
+    operands = {"input": hull(case, x), "weight": ones}
+    call = replace(case, operation=OPERATIONS[f"conv{spec.rank}d"], operands=operands, arguments=arguments)
     sums = avg_pool.sibling(call.operation.name).enclosed(call)["output"]
-    result = _times(avg_pool.enclosed(case)["output"], _counts(case)[1])
+    result = avg_pool.enclosed(case)["output"] * window_counts(case)[1]
     judge.overlap(result, sums, case, "the average is not a convolution with a constant kernel")
-
-
-def _hull(case):
-    """The input between zeros, cut to the cells that windows cover."""
-    spec, x = case.pool, case.operands["input"]
-    size = spec.output_size(x.shape[2:])
-    hull = [(o - 1) * s + k for o, s, k in zip(size, spec.stride, spec.kernel_size, strict=True)]
-    room = [(a, max(0, h - n - a)) for (a, _), h, n in zip(spec.padding, hull, x.shape[2:], strict=True)]
-    padded = np.pad(x, [(0, 0), (0, 0), *room])
-    return np.ascontiguousarray(padded[(..., *(slice(0, h) for h in hull))])
 
 
 @law(case=strategies.cases, share=0.15)
@@ -385,7 +301,7 @@ def test_average_of_single_cells_is_the_identity(avg_pool, case):
     call = _with(case, **_SINGLE)
     steps = (..., *(slice(None, None, s) for s in call.pool.stride))
     result = avg_pool.enclosed(call)["output"]
-    judge.overlap(result, _point(_wide(case)[steps]), call, "the average of one cell is another number")
+    judge.overlap(result, Interval.point(_wide(case)[steps]), call, "the average of one cell is another number")
 
 
 @law(case=strategies.cases, place=PLACES)
@@ -415,8 +331,8 @@ def test_global_average(avg_pool, case):
     x = case.operands["input"]
     call = replace(case, arguments={"kernel_size": x.shape[2:]})
     total = x.astype(np.float64).sum(axis=tuple(range(2, x.ndim)), keepdims=True)
-    result = _times(avg_pool.enclosed(call)["output"], prod(x.shape[2:]))
-    judge.overlap(result, _point(total), call, "a window over everything does not give the mean")
+    result = avg_pool.enclosed(call)["output"] * prod(x.shape[2:])
+    judge.overlap(result, Interval.point(total), call, "a window over everything does not give the mean")
 
 
 @law(case=ceil_cases)

@@ -119,7 +119,7 @@ def _allowed(case: Case, claims: Claims, name: str, form: Form) -> Float64Array:
         bound = np.maximum(bound, tiled)
     if claims.epilogue == "separate" and form.addend is not None:
         bound = bound + direct.stored(format_of(case.dtype))
-    bound = np.where(direct.cap > acc.max, np.inf, bound)
+    bound = np.where(direct.cap <= acc.max, bound, np.inf)  # also where the cap itself cannot be computed
     return np.asarray(bound / np.asarray(form.divisor, dtype=np.float64))
 
 
@@ -151,7 +151,7 @@ class _Direct:
         # subnormals kept: half the smallest one is lost at a product; flushed: at most the smallest normal
         self.gradual = claims.subnormals == "ieee" or acc.emin > -126
         self.smallest_step = acc.smallest_subnormal / 2 if self.gradual else acc.smallest_normal
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             self.perturbation = self.input_growth * form.magnitude
             self.underflow = self._underflow()
             self.cap = (self.size + self.perturbation + self.underflow) * (1 + self.growth)

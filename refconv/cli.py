@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,12 +106,43 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> int:
-    with _alone():
-        return int(pytest.main(_pytest_arguments(options), plugins=[_Words()]))
+    words = _Words()
+    with _alone(), words.listening():
+        return int(pytest.main(_pytest_arguments(options), plugins=[words]))
 
 
 class _Words:
-    """What pytest would say in words of its own."""
+    """What pytest would say in words of its own, and Ctrl-C, which the law it falls into may turn into anything."""
+
+    interrupted = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        ours = threading.current_thread() is threading.main_thread()
+        if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield  # someone else's, or ignored
+            return
+        signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        self.interrupted = True
+        raise KeyboardInterrupt
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self) -> Generator[None, Any, Any]:
+        try:
+            result = yield
+        except BaseException:
+            if self.interrupted:
+                raise KeyboardInterrupt from None
+            raise
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_cmdline_main(self) -> Generator[None, int, int]:

@@ -73,7 +73,8 @@ class Form:
     @cached_property
     def magnitude(self) -> Float64Array:
         """S without the addend: the same form on absolute values."""
-        return np.asarray(self.operator(np.abs(self.a), np.abs(self.b)), dtype=np.float64)
+        with np.errstate(over="ignore"):
+            return np.asarray(self.operator(np.abs(self.a), np.abs(self.b)), dtype=np.float64)
 
     @cached_property
     def terms(self) -> Float64Array:

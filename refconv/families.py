@@ -54,9 +54,10 @@ def fill(family: str, shapes: Mapping[str, Sizes], room: Room, seed: int) -> dic
         raise ValueError(f"`family` is {family!r}, but must be one of {', '.join(sorted(FAMILIES))}")
     rng = np.random.default_rng(seed)
     dtype = numpy_dtype(room.dtype)
-    if dtype.kind == "c":  # each part of a product sums two
-        real, imaginary = (FAMILIES[family](rng, dict(shapes), replace(room, terms=2 * room.terms)) for _ in range(2))
-        return {name: _cast(real[name] + 1j * imaginary[name], dtype) for name in shapes}
+    if dtype.kind == "c":  # both parts at once, in the same scale; each part of a product sums two
+        parts = {name: (2, *shape) for name, shape in shapes.items()}
+        both = FAMILIES[family](rng, parts, replace(room, terms=2 * room.terms))
+        return {name: _cast(real + 1j * imaginary, dtype) for name, (real, imaginary) in both.items()}
     wide = FAMILIES[family](rng, dict(shapes), room)
     return {name: _cast(array, dtype) for name, array in wide.items()}
 

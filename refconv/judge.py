@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ def _error(actual: Array, truth: Exact, case: Case, claims: Claims) -> Float64Ar
         else:
             low, high = out.cell(wide)
             error = np.maximum(np.maximum((low - truth.high) - truth.low, (truth.high - high) + truth.low), 0.0)
-        error = np.where(wide == truth.high, np.minimum(error, np.abs(truth.low)), error)
+        error = np.where(wide == truth.high, np.fmin(error, np.abs(truth.low)), error)  # infinity is infinity
     return np.asarray(np.where(np.isnan(error), np.inf, error))
 
 
@@ -179,27 +180,88 @@ def _any_tie(actual: Array, case: Case, room: Float64Array) -> Any:
 
 @dataclass(frozen=True)
 class Interval:
-    """Reals among which the exact value must lie if a result is one that its class can give."""
+    """Reals among which the exact value must lie if a result is one that its class can give.
+
+    Sums, products and quotients are exact where float64 holds them, and rounded outwards where it does not.
+    """
 
     low: Float64Array
     high: Float64Array
 
+    @classmethod
+    def point(cls, values: Any) -> Interval:
+        """Nothing but these values."""
+        wide = np.asarray(values).astype(np.float64)
+        return cls(wide, wide)
+
     def __add__(self, other: Interval) -> Interval:
-        return Interval(self.low + other.low, self.high + other.high)
+        return Interval(_sum(self.low, other.low, -np.inf), _sum(self.high, other.high, np.inf))
 
     def __neg__(self) -> Interval:
         return Interval(-self.high, -self.low)
 
-    def __mul__(self, factor: float) -> Interval:
-        ends = self.low * factor, self.high * factor
-        return Interval(np.minimum(*ends), np.maximum(*ends))
+    def __sub__(self, other: Interval) -> Interval:
+        return self + -other
+
+    def __mul__(self, factor: Any) -> Interval:
+        """Times exact numbers, one for all or one for each element."""
+        (a, b), (c, d) = _product(self.low, factor), _product(self.high, factor)
+        return Interval(np.minimum(a, c), np.maximum(b, d))
+
+    def __truediv__(self, divisor: Any) -> Interval:
+        """By exact numbers other than zero."""
+        (a, b), (c, d) = _quotient(self.low, divisor), _quotient(self.high, divisor)
+        return Interval(np.minimum(a, c), np.maximum(b, d))
 
     def map(self, function: Any) -> Interval:
         """The same rearrangement (slice, transpose, flip, concatenate with a constant) of both ends."""
         return Interval(function(self.low), function(self.high))
 
     def sum(self, axis: Any = None) -> Interval:
-        return Interval(np.asarray(self.low.sum(axis=axis)), np.asarray(self.high.sum(axis=axis)))
+        """Over some axes, or all."""
+        axes = range(self.low.ndim) if axis is None else np.atleast_1d(axis) % self.low.ndim
+        return Interval(_total(self.low, axes, -np.inf), _total(self.high, axes, np.inf))
+
+
+def _total(values: Float64Array, axes: Any, side: float) -> Float64Array:
+    """Pair by pair, so that a few steps add many rows at once."""
+    moved = np.moveaxis(values, tuple(axes), range(len(axes)))
+    rows = moved.reshape(prod(moved.shape[: len(axes)]), *moved.shape[len(axes) :])
+    while len(rows) > 1:
+        half = len(rows) // 2
+        rows = np.concatenate([_sum(rows[:half], rows[half : 2 * half], side), rows[2 * half :]])
+    return rows[0] if len(rows) else np.zeros(rows.shape[1:])
+
+
+TINY = 2.0**-900  # below it the error of a product may itself underflow
+
+
+def _sum(a: Any, b: Any, side: float) -> Float64Array:
+    """a + b, or the next number on this side where the sum is not exact."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        total, lost = exact._two_sum(a, b)
+        return np.asarray(np.where(lost == 0, total, np.nextafter(total, side)))
+
+
+def _product(a: Any, b: Any) -> tuple[Float64Array, Float64Array]:
+    """a b twice, or its two neighbours where it is not exact; zero times anything is zero."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        zero, wide = (a == 0) | (b == 0), np.asarray(b, dtype=np.float64)
+        p = np.where(zero, 0.0, a * wide)
+        return _around(p, zero | ((exact._remainder(p, a, wide) == 0) & (np.abs(p) > TINY)))
+
+
+def _quotient(a: Any, b: Any) -> tuple[Float64Array, Float64Array]:
+    """a / b twice, or its two neighbours where it is not exact."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        wide = np.asarray(b, dtype=np.float64)
+        q = np.asarray(a / wide)
+        return _around(q, (a == 0) | ((exact._remainder(a, q, wide) == 0) & (np.abs(a) > TINY)))
+
+
+def _around(values: Any, sure: Any) -> tuple[Float64Array, Float64Array]:
+    below, above = np.nextafter(values, -np.inf), np.nextafter(values, np.inf)
+    return np.where(sure, values, below), np.where(sure, values, above)
 
 
 def enclosures(results: Results, case: Case, claims: Claims) -> dict[str, Interval]:

@@ -18,14 +18,17 @@ from refconv import judge, shrink
 from refconv.bound import Claims
 from refconv.dtypes import Array
 from refconv.judge import Interval, Violation
+from refconv.precision import Ladder, Rung
 from refconv.spec import OPERATIONS, Case, Operation
 from refconv.strategies import Scope
 from refconv.subject import Call, Declined, Failure, Subject
 
-__all__ = ["Effort", "Judged", "Law", "Record", "law"]
+__all__ = ["Effort", "Judged", "Law", "NotApplicable", "Record", "law"]
 
 Draw = Callable[[Operation, Scope], st.SearchStrategy[Any]]
-class _Absent(Declined):
+
+
+class NotApplicable(Declined):
     """The subject lacks an operation that the law compares with, or an argument it changes is held fast."""
 
 
@@ -63,6 +66,7 @@ class Record:
     # verified, violated, unverified, not applicable; absent: a characteristic that does not hold
     status: str = "unverified"
     violation: Violation | None = None
+    classes: dict[str, Rung | None] = field(default_factory=dict)  # by dtype, where the law observes precision
     seconds: float = 0.0
 
     def accept(self, case: Case | None, note: Any) -> None:
@@ -86,6 +90,7 @@ class Judged:
     subject: Subject
     operation: Operation
     effort: Effort = field(default_factory=Effort)
+    ladder: Ladder = field(default_factory=Ladder, compare=False)
 
     def __call__(self, case: Case) -> dict[str, Array]:
         return self.call(case).results
@@ -101,6 +106,11 @@ class Judged:
         judge.untouched(call.handed, case)
         return call
 
+    def attempt(self, case: Case) -> dict[str, Array]:
+        """One call that may be impossible: whatever the subject raises goes through, NotApplicable as in `call`."""
+        _check_held(case, self.subject.scope)
+        return self.subject.attempt(case)
+
     def one(self, case: Case) -> Array:
         """The only result."""
         (result,) = self(case).values()
@@ -113,10 +123,15 @@ class Judged:
         """The intervals of exact values that explain the results."""
         return judge.enclosures(self(case), case, self.claims(case))
 
+    def observe(self, case: Case, results: dict[str, Array]) -> None:
+        """Take the precision of one call into account; a maximum rounds nothing."""
+        if self.operation.kind != "max_pool":
+            self.ladder.observe(case, results, self.claims(case))
+
     def sibling(self, name: str) -> Judged:
         """Another operation of the same subject; the law is declined where there is none."""
         if OPERATIONS[name] not in self.subject.operations:
-            raise _Absent(f"has no {name}")
+            raise NotApplicable(f"has no {name}")
         return Judged(self.subject, OPERATIONS[name], self.effort)
 
 
@@ -148,6 +163,7 @@ class Law:
             record.status = "not applicable"
         elif record.accepted >= min(ENOUGH, record.cases):
             record.status = "verified" if record.accepted else "unverified"
+        record.classes = judged.ladder.classes()  # of all laws on the operation so far
         record.seconds = time.perf_counter() - started
         return record
 
@@ -166,7 +182,7 @@ class Law:
                 if drawn:
                     record.accept(case, note)
             except Declined as declined:
-                record.missing |= isinstance(declined, _Absent)
+                record.missing |= isinstance(declined, NotApplicable)
                 if drawn:
                     record.decline(str(declined))
             except Violation as violation:
@@ -227,18 +243,21 @@ def _size(violation: Violation) -> int:
 def _check_held(case: Case, scope: Scope) -> None:
     """A call that a law derives from another is declined where it changes an argument that is held fast."""
     for name, value in scope.fix.items():
+        if name in ("dilation", "count_include_pad") and name not in case.operation.arguments:
+            continue  # not every pooling has it
         fact = case.facts.get(name, value)
         held = (value,) * len(fact) if isinstance(fact, tuple) and not isinstance(value, (tuple, str)) else value
         if name == "padding" and isinstance(fact, tuple):
-            held = fact if isinstance(value, str) else tuple((p, p) for p in held)
+            by_name = isinstance(value, str)  # "same": no numbers in its stead
+            held = (fact if case.settings[name] == value else None) if by_name else tuple((p, p) for p in held)
         if fact != held:
-            raise _Absent(f"`{name}` is held fast")
+            raise NotApplicable(f"`{name}` is held fast")
 
 
 def _claimed(claims: Claims, characteristic: str) -> bool:
     """`deterministic`, or `subnormals=ieee`."""
     name, _, value = characteristic.partition("=")
-    said = getattr(claims, name)
+    said = getattr(claims, name, False)
     return said == value if value else bool(said)
 
 

@@ -47,7 +47,7 @@ _CLAIM_HELP = {
     "epilogue": "bias added before the output rounding (fused, default) or after it (separate)",
     "nan_max": "a NaN in a max-pooling window is propagated (default) or dropped",
     "ties": "max pooling's gradient goes to the first maximum (default) or is split among the tied ones (any)",
-    "ceil_rule": "ceil mode's last window starts inside the input or its leading padding (standard) or not (extra)",
+    "ceil_rule": "extra: ceil mode keeps a last window that starts beyond the input (default: standard)",
     "subnormals": "subnormal numbers are kept (ieee), flushed (ftz), or either (default)",
 }
 
@@ -132,7 +132,7 @@ def _described(subject: Subject, option: Callable[[str], Any]) -> Subject:
         claims: Claims = replace(subject.claims, **said)
     except ValueError as error:
         raise TargetError(str(error)) from None
-    scope = replace(subject.scope, fix=_fixes(option("fix")))
+    scope = replace(subject.scope, fix=_fixes(option("fix")), ceil_rule=claims.ceil_rule)
     if option("dtype"):
         scope = replace(scope, dtypes=_dtypes(option("dtype")))
     array, layout = option("array") or subject.array, option("layout")

@@ -187,14 +187,25 @@ class PoolSpec:
         """
         return tuple(map(self._windows, input_size, self.padding, self.extent, self.stride))
 
-    def _windows(self, n: int, pad: tuple[int, int], extent: int, stride: int) -> int:
+    def drops_a_window(self, input_size: Sizes) -> bool:
+        """Whether ceil mode leaves out a window that would start beyond the input, which some libraries keep.
+
+        >>> pool_spec(1, 2, stride=2, padding=1, ceil_mode=True).drops_a_window((3,))
+        True
+        """
+        axes = list(zip(input_size, self.padding, self.extent, self.stride, strict=True))
+        return any(self._rounded(*axis) != self._windows(*axis) for axis in axes)
+
+    def _rounded(self, n: int, pad: tuple[int, int], extent: int, stride: int) -> int:
         room = n + sum(pad) - extent
         if room < 0 and not (self.ceil_mode and room > -stride):
             return 0
-        count = (-(-room // stride) if self.ceil_mode else room // stride) + 1
-        if self.ceil_mode and (count - 1) * stride >= n + pad[0]:
-            count -= 1
-        return count
+        return (-(-room // stride) if self.ceil_mode else room // stride) + 1
+
+    def _windows(self, n: int, pad: tuple[int, int], extent: int, stride: int) -> int:
+        count = self._rounded(n, pad, extent, stride)
+        beyond = self.ceil_mode and (count - 1) * stride >= n + pad[0]
+        return count - beyond
 
 
 def pool_spec(

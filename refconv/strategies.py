@@ -42,6 +42,7 @@ class Scope:
     layouts: Sequence[str] = LAYOUTS
     bias: bool = True
     empty: bool = True  # whether a batch may be empty
+    ceil_rule: str = "standard"  # "extra": only calls on which the rules for ceil mode agree
 
 
 _PRODUCT_FAMILIES = (
@@ -728,6 +729,10 @@ def _pool_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
     channels = {"one": (1, 1), "few": (1, 4), "tail": (7, 9), "fixed": (known, known)}[row["channels"]]
     x = (_batch(choose, row, scope), _int(choose, *channels), *n)
     spec = pool_spec(rank, **arguments)
+    if scope.ceil_rule == "extra" and spec.drops_a_window(x[2:]):
+        row["ceil_mode"] = "no"
+        del arguments["ceil_mode"]
+        spec = pool_spec(rank, **arguments)
     if 0 in spec.output_size(x[2:]):
         raise ValueError(f"no output is left of `input_size` {x[2:]} by `kernel_size` {kernel}")
     if "batch" not in scope.fix:

@@ -13,6 +13,7 @@ import numpy as np
 
 from refconv.cover import triples_of
 from refconv.law import Record
+from refconv.precision import Rung
 from refconv.spec import Case
 from refconv.strategies import plan
 from refconv.subject import Subject
@@ -66,6 +67,11 @@ class Verdict:
                 out.setdefault(r.law, Counter())[r.status] += 1
         return out
 
+    @property
+    def classes(self) -> dict[tuple[str, str], Rung | None]:
+        """The strictest precision class of each operation and dtype; None where none explains the results."""
+        return {(r.operation, dtype): rung for r in self.records for dtype, rung in r.classes.items()}
+
     def coverage(self, operation: str) -> tuple[int, int]:
         """Feature triples exercised on accepted cases, and feasible ones."""
         rows = {row for r in self.records if r.operation == operation for row in r.rows}
@@ -117,6 +123,10 @@ def _verdict(v: Verdict) -> dict[str, Any]:
         "seed": v.seed,
         "seconds": round(v.seconds, 3),
         "coverage": {op: dict(zip(("exercised", "feasible"), v.coverage(op), strict=True)) for op in v.operations},
+        "precision": [
+            {"operation": op, "dtype": dtype, "class": rung and rung.words, "claims": rung and dict(rung.claims)}
+            for (op, dtype), rung in v.classes.items()
+        ],
         "laws": [_record(r) for r in v.records],
     }
 

@@ -123,7 +123,7 @@ def test_heavy_positive_and_negative_data():
     x = np.abs(wide(fill("heavy", SHAPES, Room("float32", TERMS), 0)["input"]))
     assert x.max() / np.median(x) > 2.0**8
     x = fill("positive", SHAPES, Room("float32", TERMS), 0)["input"]
-    assert 0.5 <= x.min() and x.max() <= 1
+    assert x.min() >= 0.5 and x.max() <= 1
     assert fill("negative", SHAPES, Room("float32", TERMS), 0)["input"].max() <= -1e6
 
 

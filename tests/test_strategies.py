@@ -223,15 +223,14 @@ def test_every_triple_that_the_rules_allow_occurs_in_a_row(name, pairs):
     assert not missing, [sorted(triple) for triple in missing]
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", [row[0].name for row in KINDS.values()])
 def test_rows_are_feasible_deterministic_and_the_plainest_comes_first(name):
     design = plan(name)
     assert design.rows[0] == design.plain() and design.feasible(design.plain())
     assert all(design.feasible(row) for row in design.rows)
     distances = [design.distance(row) for row in design.rows]
     assert distances == sorted(distances)
-    cover.design.cache_clear()
-    assert plan(name).rows == design.rows
+    assert cover.design.__wrapped__(plan(name)) == design.rows
 
 
 # --------------------------------------------------------------------------------------------------- drawn cases
@@ -400,7 +399,7 @@ def test_fixed_arguments_hold_in_every_case(name, fix):
     known = strategies._suited(op, Scope(fix=fix)).fix
     if fix.get("padding") == "same" and op.kind not in ("conv", "conv_backward"):
         pytest.skip("takes no 'same'")
-    for seed in range(24):
+    for seed in range(16):
         scope = Scope(fix=fix, pairs=bool(seed % 2))
         found, shapes, arguments, _ = build(op, any_row(plan(op, scope), seed), scope, seed)
         case = hollow(op, found, shapes, arguments)

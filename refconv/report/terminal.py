@@ -35,7 +35,7 @@ def show(verdict: Verdict, console: Console) -> None:
         table = _table(verdict, short=True)
     console.print(table)
     console.print(Text(_LEGEND, style="dim"), soft_wrap=True)
-    for line in _remarks(verdict):
+    for line in (*_precision(verdict), *_remarks(verdict)):
         console.print(Text(line), soft_wrap=True)
     broken = verdict.violations
     for record in _distinct(broken)[:SHOWN_VIOLATIONS]:
@@ -105,6 +105,18 @@ def _share(part: int, whole: int) -> str:
 
 def _ratio(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else str(value)
+
+
+def _precision(v: Verdict) -> Iterable[str]:
+    """Which class the results are explained by, and what would have to be claimed."""
+    by_class: dict[tuple[str, str], list[str]] = {}
+    for (operation, dtype), rung in v.classes.items():
+        words = "no known class" if rung is None else rung.words
+        hint = f" (claim it with {rung.options})" if rung is not None and rung.options else ""
+        by_class.setdefault((dtype, words + hint), []).append(operation)
+    for (dtype, words), operations in by_class.items():
+        everywhere = len(by_class) == len({d for d, _ in by_class})
+        yield f"{dtype} computes as {words}" + ("" if everywhere else f": {', '.join(operations)}")
 
 
 def _remarks(v: Verdict) -> Iterable[str]:

@@ -1,0 +1,15 @@
+"""Rounds float32 operands to TF32, and says so."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    return _base.conv(_base.to_tf32(input), _base.to_tf32(weight), bias, stride, padding, dilation, groups)
+
+
+conv2d.refconv = {"input_rounding": "tf32"}

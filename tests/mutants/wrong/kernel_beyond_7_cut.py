@@ -1,0 +1,17 @@
+"""Has code for kernels of up to seven rows and columns and cuts larger ones.
+Class: geometry. Trigger: a kernel above 7. Rarity: uncommon.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import _base
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    weight = weight.copy()
+    weight[..., 7:, :] = 0
+    weight[..., 7:] = 0
+    return _base.conv(input, weight, bias, stride, padding, dilation, groups)

@@ -1,0 +1,29 @@
+"""The suite as a user runs it: PyTorch and every reference of ours are judged correct."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from refconv.adapters import ADAPTERS
+
+TARGETS = [name for name, adapter in ADAPTERS.items() if adapter.installed]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_judged_correct(target, tmp_path):
+    """The verdict is correct, every law that decides was judged, and the first line says so."""
+    path = tmp_path / "verdict.json"
+    command = [sys.executable, "-m", "refconv.cli", "check", target, "--profile", "quick", f"--json={path}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.startswith("VERDICT: correct\n"), done.stdout + done.stderr
+    assert done.returncode == 0
+    (verdict,) = json.loads(path.read_text())["verdicts"]
+    decided = [law for law in verdict["laws"] if law["required"] and law["status"] != "not applicable"]
+    assert decided and all(law["status"] in ("verified", "unverified") for law in decided)
+
+
+def test_pytorch_is_among_them():
+    """The tests are run where PyTorch is installed: its verdict is what the README promises."""
+    assert "torch" in TARGETS
