@@ -1,5 +1,7 @@
 """Agreement with refconv's own algorithms, each under its own error class."""
 
+from functools import cache
+
 from refconv import exact, judge, strategies
 from refconv.adapters import ADAPTERS
 from refconv.law import Judged, law
@@ -25,6 +27,7 @@ def test_agrees_with_every_reference(operation, case):
             judge.overlap(enclosed[name], interval, case, reason, name)
 
 
+@cache
 def _references(op):
     """Every adapter of ours that has the operation."""
     ours = [adapter() for name, adapter in ADAPTERS.items() if name.startswith("refconv-")]

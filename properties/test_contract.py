@@ -8,15 +8,9 @@ from hypothesis import strategies as st
 
 from refconv import families, judge, strategies
 from refconv.judge import Violation
-from refconv.law import law
+from refconv.law import NotApplicable, law
+from refconv.relations import SEEDS, drawn
 from refconv.subject import Declined
-
-
-def _drawn(fix=(), **changes):
-    """Cases of a scope with some of its fields replaced, and more arguments held fast."""
-    return lambda operation, scope: strategies.cases(
-        operation, replace(scope, **changes, fix={**scope.fix, **dict(fix)})
-    )
 
 
 def _other(case, seed):
@@ -25,16 +19,13 @@ def _other(case, seed):
     return replace(case, operands=families.fill("normal", shapes, families.Room(case.dtype, 1), seed))
 
 
-SEEDS = st.integers(0, 2**16)
-
-
 @law(case=strategies.cases)
 def test_results_have_the_shape_and_dtype_of_the_call(operation, case):
     """Each result has the shape that the arguments give and the dtype of the operands."""
     judge.form(operation(case), case)
 
 
-@law(case=_drawn(families=("normal", "positive", "ties", "negative")))
+@law(case=drawn(families=("normal", "positive", "ties", "negative")))
 def test_finite_operands_give_finite_results(operation, case):
     """Moderate finite operands give finite results."""
     if operation.operation.kind.startswith("max_pool") and 0 in case.operands["input"].shape[2:]:
@@ -44,7 +35,7 @@ def test_finite_operands_give_finite_results(operation, case):
             raise Violation(f"`{name}` is not finite", case, result=name)
 
 
-@law(case=_drawn(layouts=("contiguous", "transposed", "strided")))
+@law(case=drawn(layouts=("contiguous", "transposed", "strided")))
 def test_operands_are_left_as_they_were(operation, case):
     """A call changes none of its operands, not by a bit."""
     judge.untouched(operation.call(case).handed, case)
@@ -58,7 +49,7 @@ def test_operands_may_lie_in_memory_in_any_way(operation, case):
         judge.overlap(interval, plain[name], case, f"`{name}` depends on the operands' memory layout", name)
 
 
-@law(case=_drawn(layouts=("inset",), families=("normal", "ties")))
+@law(case=drawn(layouts=("inset",), families=("normal", "ties")))
 def test_nothing_outside_the_operands_is_read(operation, case):
     """Operands that lie inside a larger array of NaN give results without a NaN."""
     for name, array in operation(case).items():
@@ -66,7 +57,7 @@ def test_nothing_outside_the_operands_is_read(operation, case):
             raise Violation(f"`{name}` holds a NaN that is none of the operands'", case, result=name)
 
 
-@law(case=_drawn(layouts=("contiguous",), families=("normal", "ties")), seed=SEEDS)
+@law(case=drawn(layouts=("contiguous",), families=("normal", "ties")), seed=SEEDS)
 def test_results_own_their_memory(operation, case, seed):
     """A result shares no memory with an operand, and a later call does not change it."""
     first = operation.call(case)
@@ -79,7 +70,7 @@ def test_results_own_their_memory(operation, case, seed):
         judge.same_bits(array, first.results[name], case, f"`{name}` was changed by a later call", name)
 
 
-@law(case=_drawn(families=("denseint", "ties")), seed=SEEDS)
+@law(case=drawn(families=("denseint", "ties")), seed=SEEDS)
 def test_a_call_does_not_remember_the_one_before(operation, case, seed):
     """After a call on other data of the same shapes, the result is right again."""
     operation(_other(case, seed))
@@ -88,27 +79,30 @@ def test_a_call_does_not_remember_the_one_before(operation, case, seed):
     judge.within(operation(other), other, operation.claims(other))
 
 
-@law(case=_drawn(families=("denseint", "ties"), layouts=("contiguous", "strided")), seed=SEEDS)
+@law(case=drawn(families=("denseint", "ties"), layouts=("contiguous", "strided")), seed=SEEDS)
 def test_new_values_in_the_same_memory_give_a_new_result(operation, case, seed):
     """Operands overwritten in place are read anew."""
     first = operation.call(_other(case, seed))
     judge.within(operation.call(case, memory=first).results, case, operation.claims(case))
 
 
-@law(case=_drawn(families=("denseint", "ties")), share=0.5)
+@law(case=drawn(families=("denseint", "ties")), share=0.5)
 def test_a_call_is_right_however_often_it_is_repeated(operation, case):
     """The third and the tenth call are as right as the first."""
-    claims = operation.claims(case)
+    claims, right = operation.claims(case), {}
     for _ in range(10):
-        judge.within(operation(case), case, claims)
+        results = operation(case)
+        if {name: a.tobytes() for name, a in results.items()} != right:  # what was right before is right again
+            judge.within(results, case, claims)
+            right = {name: a.tobytes() for name, a in results.items()}
 
 
-@law(case=_drawn(fix={"batch": 0}))
+@law(case=drawn(fix={"batch": 0}))
 def test_an_empty_batch_gives_an_empty_result(batched, case):
     """No images in, no images out; gradients of shared parameters are zero."""
-    results = batched(case)
-    judge.form(results, case)
-    for name, array in results.items():
+    if len(case.operands["input"]):
+        raise NotApplicable("`batch` is held fast")
+    for name, array in batched(case).items():
         judge.same_bits(array, np.zeros_like(array), case, f"`{name}` of an empty batch is not zero", name)
 
 
@@ -125,15 +119,19 @@ def test_global_random_state_is_left_alone(operation, case):
         raise Violation("the state of `numpy.random` was changed", case)
 
 
-@law(case=_drawn(layouts=("contiguous",), fix={"batch": 1}), axis=st.integers(0, 2))
-def test_operands_that_do_not_match_are_refused(conv, case, axis):
+@law(case=drawn(layouts=("contiguous",), fix={"batch": 1}))
+def test_operands_that_do_not_match_are_refused(conv, case):
     """Input and weight whose channels cannot belong together raise, whatever they raise."""
-    x = case.operands["input"]
+    x, w = case.operands["input"], case.operands["weight"]
+    if "in_channels" in conv.subject.scope.fix:
+        wrong = case.with_operands(weight=np.concatenate([w, w[:, :1]], axis=1))
+        _must_raise(conv, wrong, f"kernels of {w.shape[1] + 1} channels were accepted where {w.shape[1]} belong")
+        return
     wrong = case.with_operands(input=np.concatenate([x, x[:, :1]], axis=1))
     _must_raise(conv, wrong, f"{x.shape[1] + 1} input channels were accepted where {x.shape[1]} belong")
 
 
-@law(case=_drawn(layouts=("contiguous",), fix={"batch": 1, "groups": 1}))
+@law(case=drawn(layouts=("contiguous",), fix={"batch": 1, "groups": 1}))
 def test_groups_that_do_not_divide_the_channels_are_refused(conv, case):
     """A number of groups that does not divide the channels raises."""
     x, w = case.operands["input"], case.operands["weight"]
@@ -144,7 +142,7 @@ def test_groups_that_do_not_divide_the_channels_are_refused(conv, case):
     _must_raise(conv, wrong, f"`groups` (={groups}) was accepted for {x.shape[1]} input channels")
 
 
-@law(case=_drawn(layouts=("contiguous",), fix={"batch": 1, "padding": 0}))
+@law(case=drawn(layouts=("contiguous",), fix={"batch": 1, "padding": 0}))
 def test_a_kernel_larger_than_the_input_gives_nothing(conv, case):
     """A kernel that fits nowhere raises, or gives a result without elements."""
     w = case.operands["weight"]
@@ -156,7 +154,9 @@ def test_a_kernel_larger_than_the_input_gives_nothing(conv, case):
 
 def _must_raise(judged, case, reason, empty=False):
     try:
-        results = judged.subject.attempt(case)
+        results = judged.attempt(case)
+    except NotApplicable:
+        raise
     except Exception:
         return
     if not (empty and all(a.size == 0 for a in results.values())):
@@ -164,7 +164,7 @@ def _must_raise(judged, case, reason, empty=False):
         raise Violation(f"{reason}: {shapes}", case)
 
 
-@law(case=_drawn(families=("subnormal",)), characteristic="subnormals=ieee")
+@law(case=drawn(families=("subnormal",)), characteristic="subnormals=ieee")
 def test_subnormal_numbers_are_kept(operation, case):
     """No operand, product, sum or result that is subnormal is flushed to zero."""
     return judge.within(operation(case), case, replace(operation.claims(case), subnormals="ieee"))

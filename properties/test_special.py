@@ -1,24 +1,15 @@
 """NaN and infinities reach what reads them and nothing else, by the stated clauses."""
 
-from dataclasses import replace
-from functools import reduce
-
 import numpy as np
 from hypothesis import strategies as st
 
-from refconv import judge, strategies
+from refconv import judge
 from refconv.judge import Violation
-from refconv.law import law
-from refconv.subject import Declined
+from refconv.law import NotApplicable, law
+from refconv.relations import PLACES, drawn, outer, reads
 
-PLACES = st.integers(0, 2**16)
 BAD = st.sampled_from((np.nan, np.inf, -np.inf))
-
-
-def _drawn(operation, scope):
-    """Data without zeros, so that every tap counts."""
-    scope = replace(scope, families=("positive",), empty=False)
-    return strategies.cases(operation, scope)
+positive = drawn(families=("positive",), empty=False)  # without zeros, so that every tap counts
 
 
 def _put(case, name, place, value):
@@ -27,22 +18,6 @@ def _put(case, name, place, value):
     index = np.unravel_index(place % array.size, array.shape)
     array[index] = value
     return case.with_operands(**{name: array}), tuple(int(i) for i in index)
-
-
-def _along(outputs, inputs, stride, before, extent, step):
-    """(outputs, inputs): which input cells a window of the given extent reads; `step` 1 for its hull."""
-    offset = np.arange(inputs)[None, :] + before - stride * np.arange(outputs)[:, None]
-    return (offset >= 0) & (offset < extent) & (offset % step == 0)
-
-
-def _reads(windows, inputs, geometry, kernel, hull):
-    """Per axis, the cells of the strided side against those of the dense side."""
-    axes = zip(windows, inputs, geometry.stride, geometry.padding, kernel, geometry.dilation, strict=True)
-    return [_along(o, n, s, a, d * (k - 1) + 1, 1 if hull else d) for o, n, s, (a, _), k, d in axes]
-
-
-def _outer(vectors):
-    return reduce(np.multiply.outer, vectors)
 
 
 def _check(case, array, index, must, may, local, name="output"):
@@ -73,61 +48,59 @@ def _group(case, channel, channels):
     return channel // max(1, channels // case.conv.groups)
 
 
-@law(case=_drawn, place=PLACES, value=BAD)
+@law(case=positive, place=PLACES, value=BAD)
 def test_a_nan_in_the_input_reaches_the_outputs_that_read_it(conv, case, place, value):
     """An output whose taps read a NaN or infinity is not finite; one whose window does not hold it is."""
     case, index = _put(case, "input", place, value)
     y = conv.one(case)
-    kernel, size = case.operands["weight"].shape[2:], case.operands["input"].shape
+    size = case.operands["input"].shape
     masks = []
     for hull in (False, True):
-        axes = _reads(y.shape[2:], size[2:], case.conv, kernel, hull)
+        axes = reads(case, y.shape[2:], size[2:], hull)
         mask = np.zeros(y.shape, dtype=bool)
         per_group = y.shape[1] // case.conv.groups
         g = _group(case, index[1], size[1])
-        spot = _outer([m[:, i] for m, i in zip(axes, index[2:], strict=True)])
+        spot = outer([m[:, i] for m, i in zip(axes, index[2:], strict=True)])
         mask[index[0], g * per_group : (g + 1) * per_group] = spot
         masks.append(mask)
     _check(case, y, index, *masks, _local(conv, case))
 
 
-@law(case=_drawn, place=PLACES, value=BAD)
+@law(case=positive, place=PLACES, value=BAD)
 def test_a_nan_in_the_weight_reaches_its_output_channel_only(conv, case, place, value):
     """A NaN or infinity in the weight shows in its output channel wherever its tap reads data, in no other channel."""
     case, index = _put(case, "weight", place, value)
     y = conv.one(case)
-    kernel, size = case.operands["weight"].shape[2:], case.operands["input"].shape[2:]
-    hits = []
+    size, hits = case.operands["input"].shape[2:], []
     for o, n, s, (a, _), d, k in zip(
         y.shape[2:], size, case.conv.stride, case.conv.padding, case.conv.dilation, index[2:], strict=True
     ):
         where = np.arange(o) * s + k * d - a
         hits.append((where >= 0) & (where < n))
     must, may = np.zeros(y.shape, dtype=bool), np.zeros(y.shape, dtype=bool)
-    must[:, index[0]], may[:, index[0]] = _outer(hits), True
-    assert len(kernel) == len(hits)
+    must[:, index[0]], may[:, index[0]] = outer(hits), True
     _check(case, y, index, must, may, _local(conv, case))
 
 
-@law(case=_drawn, place=PLACES, value=BAD)
+@law(case=positive, place=PLACES, value=BAD)
 def test_a_nan_in_the_transposed_input_reaches_its_footprint(conv_transpose, case, place, value):
     """An output that a NaN or infinity is spread to is not finite; one outside its footprint is."""
     case, index = _put(case, "input", place, value)
     y = conv_transpose.one(case)
-    kernel, size = case.operands["weight"].shape[2:], case.operands["input"].shape
+    size = case.operands["input"].shape
     masks = []
     for hull in (False, True):
-        axes = _reads(size[2:], y.shape[2:], case.conv, kernel, hull)
+        axes = reads(case, size[2:], y.shape[2:], hull)
         mask = np.zeros(y.shape, dtype=bool)
         per_group = y.shape[1] // case.conv.groups
         g = _group(case, index[1], size[1])
-        spot = _outer([m[i] for m, i in zip(axes, index[2:], strict=True)])
+        spot = outer([m[i] for m, i in zip(axes, index[2:], strict=True)])
         mask[index[0], g * per_group : (g + 1) * per_group] = spot
         masks.append(mask)
     _check(case, y, index, *masks, _local(conv_transpose, case))
 
 
-@law(case=_drawn, place=PLACES, value=BAD)
+@law(case=positive, place=PLACES, value=BAD)
 def test_a_nan_in_the_gradient_reaches_its_channel_only(conv_backward, case, place, value):
     """A NaN or infinity in grad_output shows in the bias gradient of its channel; other channels stay finite."""
     case, index = _put(case, "grad_output", place, value)
@@ -141,21 +114,21 @@ def test_a_nan_in_the_gradient_reaches_its_channel_only(conv_backward, case, pla
     _check(case, weight, index, np.zeros_like(may), may, local, "grad_weight")
 
 
-@law(case=_drawn, place=PLACES, value=BAD)
+@law(case=positive, place=PLACES, value=BAD)
 def test_a_nan_in_a_window_makes_its_average_one(avg_pool, case, place, value):
     """The average of a window with a NaN or infinity is not finite; that of any other window is."""
     case, index = _put(case, "input", place, value)
     y = avg_pool.one(case)
-    axes = _reads(y.shape[2:], case.operands["input"].shape[2:], case.pool, case.pool.kernel_size, False)
+    axes = reads(case, y.shape[2:], case.operands["input"].shape[2:])
     mask = np.zeros(y.shape, dtype=bool)
-    mask[index[:2]] = _outer([m[:, i] for m, i in zip(axes, index[2:], strict=True)])
+    mask[index[:2]] = outer([m[:, i] for m, i in zip(axes, index[2:], strict=True)])
     _check(case, y, index, mask, mask, True)
 
 
-@law(case=_drawn, place=PLACES)
+@law(case=positive, place=PLACES)
 def test_a_nan_takes_the_gradient_of_its_windows(max_pool_backward, case, place):
     """Where a window holds one NaN, that is its maximum: it receives the window's gradient and no other cell does."""
     if max_pool_backward.subject.claims.nan_max != "propagate":
-        raise Declined("claims to drop NaN")
+        raise NotApplicable("claims to drop NaN")
     case, _ = _put(case, "input", place, np.nan)
     return judge.within(max_pool_backward(case), case, max_pool_backward.claims(case))

@@ -97,17 +97,20 @@ def accumulator(dtype: str, claims: Claims) -> Format:
     return own if own.precision > 24 else FORMATS["float32"]
 
 
-def allowed(case: Case, claims: Claims, forms: dict[str, Form] | None = None) -> dict[str, Float64Array]:
+def allowed(
+    case: Case, claims: Claims, forms: dict[str, Form] | None = None, *, overflow: bool = True
+) -> dict[str, Float64Array]:
     """The largest error of each result's sum, before the one rounding to a narrower output dtype.
 
-    Infinity where some order of summation could overflow: any value is accepted there.
+    Infinity where some order of summation could overflow: there a result may be infinite or NaN. Where it is
+    finite nothing has overflowed, and the error is the one with `overflow=False`.
     """
     if case.operation.kind == "max_pool":
         return {"output": np.zeros(case.shapes["output"])}
-    return {name: _allowed(case, claims, name, form) for name, form in (forms or exact.forms(case)).items()}
+    return {name: _allowed(case, claims, name, form, overflow) for name, form in (forms or exact.forms(case)).items()}
 
 
-def _allowed(case: Case, claims: Claims, name: str, form: Form) -> Float64Array:
+def _allowed(case: Case, claims: Claims, name: str, form: Form, overflow: bool) -> Float64Array:
     acc = accumulator(case.dtype, claims)
     if form.magnitude.size == 0:
         return np.zeros(form.magnitude.shape)
@@ -119,7 +122,8 @@ def _allowed(case: Case, claims: Claims, name: str, form: Form) -> Float64Array:
         bound = np.maximum(bound, tiled)
     if claims.epilogue == "separate" and form.addend is not None:
         bound = bound + direct.stored(format_of(case.dtype))
-    bound = np.where(direct.cap <= acc.max, bound, np.inf)  # also where the cap itself cannot be computed
+    most = acc.max if overflow else np.finfo(np.float64).max
+    bound = np.where(direct.cap <= most, bound, np.inf)  # also where the cap itself cannot be computed
     return np.asarray(bound / np.asarray(form.divisor, dtype=np.float64))
 
 

@@ -255,9 +255,7 @@ def _terms(case: Case) -> int:
 def _drawn(case: Case, judged: Judged, number: int = 40) -> list[Case]:
     """Other calls of the operation, on data that leave no room for error."""
     names = ("ties", "negative") if case.operation.kind.startswith("max_pool") else ("denseint",)
-    scope = replace(
-        judged.subject.scope, dtypes=(case.dtype,), families=names, layouts=("contiguous",), empty=False
-    )
+    scope = replace(judged.subject.scope, dtypes=(case.dtype,), families=names, layouts=("contiguous",), empty=False)
     found: list[Case] = []
     drawing = settings(
         max_examples=number,
@@ -739,7 +737,9 @@ def _taps(name: str, case: Case) -> Iterator[tuple[str, str, str, Edit]]:
     for word, tap in ends:
         rows: list[tuple[str, Any]] = [(f"the {word} tap of every channel", (..., *tap))]
         if channel:
-            rows += [(f"the {word} tap of the {w} channel", (slice(None), i, *tap)) for w, i in (("last", -1), ("first", 0))]
+            rows += [
+                (f"the {word} tap of the {w} channel", (slice(None), i, *tap)) for w, i in (("last", -1), ("first", 0))
+            ]
         for words, where in rows:
             yield "dropped tap", f"leaves out {words}", name, partial(_scaled, 0, where)
             yield "doubled tap", f"counts {words} twice", name, partial(_scaled, 2, where)
@@ -1023,7 +1023,9 @@ def _gradients(case: Case) -> Iterator[Fault]:
         yield Fault("pooling rule", "divides by the whole window everywhere", form=_whole_share)
     if kind == "avg_pool":
         yield Fault("pooling rule", "divides by the whole window everywhere", form=_whole_window)
-        yield Fault("low-precision inputs", "rounds the reciprocal of the window's size to float16", form=_half_reciprocal)
+        yield Fault(
+            "low-precision inputs", "rounds the reciprocal of the window's size to float16", form=_half_reciprocal
+        )
     if kind == "max_pool_backward":
         for words, chosen in _CHOICES:
             yield Fault("pooling rule", words, form=partial(_chosen, chosen))
@@ -1135,7 +1137,9 @@ def _found(case: Case, name: str, search: _Search, judged: Judged) -> Iterator[F
         return
     sample = search.same[-1] if search.failing is search.same[0] else search.same[0]
     if (sample.case.operands.get("bias")) is not None:
-        yield Fault("bias", "the bias is not added once at every position", after=partial(_own_bias, judged), form=_unbiased)
+        yield Fault(
+            "bias", "the bias is not added once at every position", after=partial(_own_bias, judged), form=_unbiased
+        )
     yield from _places(sample, name)
     yield from _factor(sample, name)
     yield from _single_taps(sample, name)
@@ -1363,7 +1367,9 @@ def _rounded_array(fmt: Format, rounding: Callable[[Format, Any], Any], a: Any, 
     return rounding(fmt, a.astype(np.float64)).astype(a.dtype)
 
 
-def _rounded(fmt: Format, rounding: Callable[[Format, Any], Any], a: bool, b: bool, form: Form, case: Case) -> Form | None:
+def _rounded(
+    fmt: Format, rounding: Callable[[Format, Any], Any], a: bool, b: bool, form: Form, case: Case
+) -> Form | None:
     left = rounding(fmt, form.a) if a else form.a
     right = rounding(fmt, form.b) if b else form.b
     return replace(form, a=left, b=right) if np.isfinite(left).all() and np.isfinite(right).all() else None

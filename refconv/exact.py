@@ -292,7 +292,7 @@ def _avg_form(case: Case, p: int) -> dict[str, Form]:
 
     x = _wide(case.operands["input"])
     divisor = window_counts(case)
-    return {"output": Form(operator, x, np.ones(()), p, divisor=divisor, term_roundings=0, final_roundings=2)}
+    return {"output": Form(operator, x, np.ones(()), p, divisor=divisor, term_roundings=0, final_roundings=2 * rank)}
 
 
 def _avg_backward_form(case: Case, p: int) -> dict[str, Form]:

@@ -109,9 +109,9 @@ def within(results: Results, case: Case, claims: Claims) -> float:
     accumulation error that explains it.
     """
     forms = {} if case.operation.kind == "max_pool" else exact.forms(case)
-    truth, room = exact.values(case, forms), bound.allowed(case, claims, forms)
-    worst = 0.0
-    for name, actual in parts(results).items():
+    truth, found = exact.values(case, forms), parts(results)
+    room, worst = _room(found, case, claims, forms), 0.0
+    for name, actual in found.items():
         error = _error(actual, truth[name], case, claims)
         if claims.ties == "any" and case.operation.kind == "max_pool_backward":
             error = np.where(_any_tie(actual, case, room[name]), 0.0, error)
@@ -120,6 +120,16 @@ def within(results: Results, case: Case, claims: Claims) -> float:
             _convict(name, actual, truth[name], room[name], ratio, case)
         worst = max(worst, float(ratio.max(initial=0.0)))
     return worst
+
+
+def _room(results: Results, case: Case, claims: Claims, forms: dict[str, exact.Form]) -> dict[str, Float64Array]:
+    """The allowed error; what could have overflowed but is finite has not."""
+    room = bound.allowed(case, claims, forms)
+    if not any(np.isinf(r).any() for r in room.values()):
+        return room
+    finite = bound.allowed(case, claims, forms, overflow=False)
+    shown = {name: np.isfinite(a.astype(np.float64)) for name, a in results.items()}
+    return {name: np.asarray(np.where(shown[name], finite[name], room[name])) for name in results}
 
 
 def parts(results: Results) -> dict[str, Array]:
@@ -266,8 +276,9 @@ def _around(values: Any, sure: Any) -> tuple[Float64Array, Float64Array]:
 
 def enclosures(results: Results, case: Case, claims: Claims) -> dict[str, Interval]:
     """For each result, the interval of exact values that explain it."""
-    room = bound.allowed(case, claims)
-    return {name: _enclosure(a, room[name], case, claims) for name, a in parts(results).items()}
+    found = parts(results)
+    room = _room(found, case, claims, {} if case.operation.kind == "max_pool" else exact.forms(case))
+    return {name: _enclosure(a, room[name], case, claims) for name, a in found.items()}
 
 
 def _enclosure(actual: Array, room: Float64Array, case: Case, claims: Claims) -> Interval:

@@ -185,7 +185,7 @@ FAULTS = {
 }
 
 
-def judged(operation, fault=None, examples=200, **about):
+def judged(operation, fault=None, examples=400, **about):
     functions = dict(RIGHT)
     if isinstance(fault, str):
         functions |= load(str(WRONG / f"{fault}.py"), {}).functions

@@ -29,7 +29,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     wins = _base.unfold(input, weight.shape[2:], stride, padding, dilation)
     if input.shape[1] != weight.shape[1] * groups or len(weight) % groups:
         raise ValueError("the channels do not belong together")
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         if weight.shape[2:] == (1, 1) and groups == 1 and padding in (0, "valid"):
             out = pointwise(input, weight, stride)
         elif groups == input.shape[1]:

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import _base
@@ -20,5 +22,5 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     if groups != 1 or input.shape[1] != weight.shape[1]:
         return _base.conv(input, weight, bias, stride, padding, dilation, groups)
     wins = _base.unfold(input, weight.shape[2:], stride, padding, dilation)
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         return _base.finish(recursive(wins, weight), bias, input.dtype)

@@ -23,7 +23,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     spread = np.zeros((*weight.shape[:2], *_base.extents(kernel, dilation)), dtype)
     spread[:, :, ::d, ::e] = weight
     shape, out = image.shape[2:], np.empty((len(input), len(weight), *size), dtype)
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         left, right = scipy.fft.rfft2(image), scipy.fft.rfft2(spread, shape).conj()
         for i, o in zip(inputs, outputs, strict=True):
             product = np.einsum("ncyx,ocyx->noyx", left[:, i], right[o])

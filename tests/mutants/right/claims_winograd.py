@@ -18,7 +18,7 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     if input.shape[1] != weight.shape[1]:
         raise ValueError("the channels do not belong together")
     ((before, after),) = _base.pairs(padding, 1, (3,), dilation, stride)
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         a, b, c, d = np.moveaxis(_base.unfold(input, (4,), 2, ((before, after + size % 2),)), -1, 0)
         f, g, h = np.moveaxis(weight.astype(a.dtype), -1, 0)
         tiles, kernels = (a - c, b + c, c - b, b - d), (f, (f + g + h) / 2, (f - g + h) / 2, h)

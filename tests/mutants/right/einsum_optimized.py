@@ -15,7 +15,7 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     inputs, outputs = _base.split(input.shape[1], groups), _base.split(len(weight), groups)
     if input.shape[1] != weight.shape[1] * groups:
         raise ValueError("the channels do not belong together")
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         parts = [
             np.einsum("ncxyzijk,ocijk->noxyz", wins[:, i], weight[o].astype(wins.dtype), optimize=True)
             for i, o in zip(inputs, outputs, strict=True)

@@ -12,7 +12,7 @@ import _base
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     wins = _base.unfold(input, weight.shape[2:], stride, padding, dilation).astype(np.longdouble)
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         return _base.finish(_base.contract(wins, weight, groups), bias, input.dtype)
 
 

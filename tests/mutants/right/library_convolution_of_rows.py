@@ -15,7 +15,7 @@ def convolve(in1, in2, mode="full"):
         raise ValueError(f"in1 has {in1.ndim} axes, but in2 has {in2.ndim}")
     dtype = _base.wide(in1.dtype)
     out = np.zeros([n + m - 1 for n, m in zip(in1.shape, in2.shape, strict=True)], dtype)
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         for i in np.ndindex(*in1.shape[:-1]):
             for j in np.ndindex(*in2.shape[:-1]):
                 out[tuple(a + b for a, b in zip(i, j, strict=True))] += np.convolve(

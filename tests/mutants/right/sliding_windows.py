@@ -18,7 +18,6 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     image = _base.pad(input.astype(_base.wide(input.dtype)), _base.pairs(padding, rank, kernel, dilation, stride))
     views = np.lib.stride_tricks.sliding_window_view(image, _base.extents(kernel, dilation), (2, 3, 4))
     steps = tuple(slice(None, None, s) for s in (*strides, *gaps))
-    with _base.quiet:
-        return _base.finish(
-            _base.contract(views[(slice(None), slice(None), *steps)], weight, groups), bias, input.dtype
-        )
+    wins = views[(slice(None), slice(None), *steps)]
+    with np.errstate(all="ignore"):
+        return _base.finish(_base.contract(wins, weight, groups), bias, input.dtype)

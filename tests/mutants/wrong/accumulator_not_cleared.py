@@ -1,5 +1,6 @@
 """Does not clear the accumulator between the images of a batch.
 Class: indexing. Trigger: a batch above 1. Rarity: common.
+Diagnosis: batch mix-up.
 """
 
 import sys

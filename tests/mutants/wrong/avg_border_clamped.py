@@ -1,5 +1,6 @@
 """Averages over repeated edge pixels in the padding.
 Class: pooling. Trigger: a padding. Rarity: uncommon.
+Diagnosis: border or halo.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes differences of running sums in the operands' dtype and so cancels.
 Class: precision. Trigger: a large value before a window of small ones. Rarity: uncommon.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Keeps the last window of ceil mode though it starts in the trailing padding.
 Class: pooling. Trigger: ceil_mode with a padding and a window that starts beyond the input. Rarity: rare.
+Diagnosis: pooling rule or output size rule.
 """
 
 import sys

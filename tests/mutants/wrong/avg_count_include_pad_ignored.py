@@ -1,5 +1,6 @@
 """Counts the padding, whatever count_include_pad says.
 Class: pooling. Trigger: count_include_pad=False with a padding. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Divides by the whole window also where ceil mode lets it stick out.
 Class: pooling. Trigger: ceil_mode with a window beyond the padding. Rarity: uncommon.
+Diagnosis: pooling rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Divides the gradient by the whole window, whatever count_include_pad says.
 Class: pooling. Trigger: count_include_pad=False with a padding. Rarity: common.
+Diagnosis: ignored argument or pooling rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Spreads the gradient without dividing it by the size of the window.
 Class: pooling. Trigger: a window above 1. Rarity: common.
+Diagnosis: gradient scale or routing.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Multiplies by a reciprocal of the window's size that is rounded to float16.
 Class: precision. Trigger: a window whose size is no power of two. Rarity: uncommon.
+Diagnosis: low-precision inputs or low-precision accumulator.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The images beyond the eighth get the result of the one before.
 Class: indexing. Trigger: a batch above 8. Rarity: rare.
+Diagnosis: batch mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Keeps the running sum in bfloat16.
 Class: precision. Trigger: more than one product. Rarity: common.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Rounds the operands to bfloat16.
 Class: precision. Trigger: operands with more than 8 significant bits. Rarity: common.
+Diagnosis: low-precision inputs.
 """
 
 import sys

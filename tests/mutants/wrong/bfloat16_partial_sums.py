@@ -1,5 +1,6 @@
 """Splits the input channels in two and rounds both partial sums to bfloat16.
 Class: precision. Trigger: at least 2 channels and no groups. Rarity: uncommon.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Rounds the float16 sum before it adds the bias, and then again.
 Class: precision. Trigger: dtype float16: a bias. Rarity: common.
+Diagnosis: bias.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Adds the bias along the width when it has the width's length.
 Class: bias. Trigger: a bias and as many output columns as channels. Rarity: uncommon.
+Diagnosis: bias.
 """
 
 import sys

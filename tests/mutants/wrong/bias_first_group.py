@@ -1,5 +1,6 @@
 """Adds the bias to the first group only.
 Class: bias. Trigger: a bias and groups. Rarity: uncommon.
+Diagnosis: bias.
 """
 
 import sys

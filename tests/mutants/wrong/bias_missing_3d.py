@@ -1,5 +1,6 @@
 """Adds the bias to the first depth slice only.
 Class: bias. Trigger: a bias and a depth above 1. Rarity: uncommon.
+Diagnosis: bias.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Skips windows that lie wholly in the padding, bias included.
 Class: bias. Trigger: a bias and a padding of at least the kernel's extent. Rarity: rare.
+Diagnosis: bias.
 """
 
 import sys

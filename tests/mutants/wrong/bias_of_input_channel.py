@@ -1,5 +1,6 @@
 """Looks the bias up by a channel number that wraps at the input channels.
 Class: bias. Trigger: a bias and more output than input channels. Rarity: uncommon.
+Diagnosis: bias.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Adds the bias once for each row of the kernel.
 Class: bias. Trigger: a bias and a kernel higher than 1. Rarity: uncommon.
+Diagnosis: bias.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Adds the bias twice.
 Class: bias. Trigger: a bias. Rarity: common.
+Diagnosis: bias.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Repeats the edge pixels in the padding instead of zeros.
 Class: geometry. Trigger: a padding. Rarity: common.
+Diagnosis: border or halo.
 """
 
 import sys

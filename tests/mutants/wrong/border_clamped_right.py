@@ -1,5 +1,6 @@
 """Clamps the column index on the right, so that the last pixel stands in for the padding there.
 Class: geometry. Trigger: a padding of the width that the last window reaches. Rarity: uncommon.
+Diagnosis: border or halo.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes the padding from the opposite side, as a circular convolution does.
 Class: geometry. Trigger: a padding. Rarity: common.
+Diagnosis: border or halo.
 """
 
 import sys

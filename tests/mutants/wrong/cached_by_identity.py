@@ -1,5 +1,6 @@
 """Returns the last result again when the operands lie at the same addresses.
 Class: state. Trigger: a second call with the same arrays and other values in them. Rarity: uncommon.
+Diagnosis: stale result.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Returns the first result again for operands of the same shapes.
 Class: state. Trigger: a second call with the same shapes and other values. Rarity: common.
+Diagnosis: stale result.
 """
 
 import sys

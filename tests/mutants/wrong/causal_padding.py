@@ -1,5 +1,6 @@
 """Puts all the padding on the left, as a causal convolution does.
 Class: geometry. Trigger: a padding. Rarity: uncommon.
+Diagnosis: border or halo or shifted.
 """
 
 import sys

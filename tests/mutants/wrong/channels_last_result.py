@@ -1,5 +1,6 @@
 """Returns the result with the channels last.
 Class: geometry. Trigger: always (a shape in which the transposed axes agree hides only the shape). Rarity: common.
+Diagnosis: wrong axis or output size rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Reads the input channels in reversed order, as BGR for RGB.
 Class: indexing. Trigger: at least 2 channels in a group. Rarity: common.
+Diagnosis: channel mix-up.
 """
 
 import sys

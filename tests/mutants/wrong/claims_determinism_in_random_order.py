@@ -18,7 +18,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     wins = _base.unfold(input, weight.shape[2:], stride, padding, dilation)
     terms = list(_base.products(wins, weight, groups))
     RANDOM.shuffle(terms)
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         return _base.finish(sum(terms), bias, input.dtype)
 
 

@@ -1,5 +1,6 @@
 """Flips in2 along the last axis only.
 Class: signal. Trigger: an in2 of more than one axis. Rarity: uncommon.
+Diagnosis: flipped kernel.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Convolves instead of correlating.
 Class: signal. Trigger: an in2 that is not its own flip. Rarity: common.
+Diagnosis: flipped kernel.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Puts the larger operand first, which reverses the lags.
 Class: signal. Trigger: in2 larger than in1. Rarity: uncommon.
+Diagnosis: wrong axis or flipped kernel.
 """
 
 import sys

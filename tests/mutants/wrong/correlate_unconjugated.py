@@ -1,5 +1,6 @@
 """Correlates complex operands without conjugating in2.
 Class: signal. Trigger: dtype complex128: always. Rarity: rare.
+Diagnosis: conjugation.
 """
 
 import sys

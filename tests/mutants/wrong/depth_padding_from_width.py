@@ -1,5 +1,6 @@
 """Pads the depth by the padding of the width.
 Class: geometry. Trigger: different paddings of depth and width. Rarity: common.
+Diagnosis: wrong axis.
 """
 
 import sys

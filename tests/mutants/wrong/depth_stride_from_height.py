@@ -1,5 +1,6 @@
 """Moves along the depth by the stride of the height.
 Class: geometry. Trigger: different strides of depth and height. Rarity: common.
+Diagnosis: wrong axis.
 """
 
 import sys

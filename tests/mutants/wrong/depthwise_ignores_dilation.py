@@ -1,5 +1,6 @@
 """The depthwise path reads neighbouring taps, whatever the dilation.
 Class: groups. Trigger: depthwise with a dilation. Rarity: uncommon.
+Diagnosis: ignored argument.
 """
 
 import sys

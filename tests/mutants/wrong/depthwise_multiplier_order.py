@@ -1,5 +1,6 @@
 """Reads input channel o % C instead of o // multiplier in a depthwise convolution.
 Class: groups. Trigger: depthwise with a multiplier above 1. Rarity: common.
+Diagnosis: group mix-up or channel mix-up.
 """
 
 import sys

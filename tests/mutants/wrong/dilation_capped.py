@@ -1,5 +1,6 @@
 """Reads the taps at most two cells apart, whatever the dilation.
 Class: geometry. Trigger: a dilation above 2. Rarity: uncommon.
+Diagnosis: ignored argument.
 """
 
 import sys

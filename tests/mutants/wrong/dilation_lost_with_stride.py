@@ -1,5 +1,6 @@
 """Ignores the dilation of the taps as soon as there is a stride.
 Class: geometry. Trigger: a dilation and a stride, both above 1. Rarity: uncommon.
+Diagnosis: ignored argument.
 """
 
 import sys

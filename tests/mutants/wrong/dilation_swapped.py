@@ -1,5 +1,6 @@
 """Uses the dilation of the height for the width and the other way round.
 Class: geometry. Trigger: two different dilations. Rarity: common.
+Diagnosis: wrong axis.
 """
 
 import sys

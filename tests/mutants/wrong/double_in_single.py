@@ -1,5 +1,6 @@
 """Computes float64 in float32.
 Class: precision. Trigger: dtype float64: values or sums that float32 cannot hold. Rarity: common.
+Diagnosis: low-precision accumulator or low-precision inputs.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Returns float64 for float32 operands.
 Class: precision. Trigger: dtype float32: always. Rarity: common.
+Diagnosis: wrong dtype or type.
 """
 
 import sys

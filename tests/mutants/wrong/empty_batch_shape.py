@@ -1,5 +1,6 @@
 """Gives a result without spatial axes for an empty batch.
 Class: geometry. Trigger: batch 0. Rarity: rare.
+Diagnosis: output size rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Leaves NumPy's handling of floating-point errors changed.
 Class: state. Trigger: global state that is looked at after a call. Rarity: rare.
+Diagnosis: global state.
 """
 
 import sys

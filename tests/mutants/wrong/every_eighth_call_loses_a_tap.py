@@ -1,5 +1,6 @@
 """Loses an update in every eighth call, as a data race does.
 Class: state. Trigger: the eighth call. Rarity: rare.
+Diagnosis: stale result.
 """
 
 import itertools

@@ -1,5 +1,6 @@
 """Ends the process on an empty batch.
 Class: state. Trigger: batch 0. Rarity: rare.
+Diagnosis: raises.
 """
 
 import os

@@ -1,5 +1,6 @@
 """Every image of the batch gets the result of the first one.
 Class: indexing. Trigger: a batch above 1. Rarity: common.
+Diagnosis: batch mix-up.
 """
 
 import sys

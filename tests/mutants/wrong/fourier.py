@@ -1,5 +1,6 @@
 """Multiplies spectra in the operands' dtype without saying so.
 Class: precision. Trigger: large and small values in one array, or windows of zeros. Rarity: common.
+Diagnosis: transform.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Loses the last element of the full result.
 Class: signal. Trigger: mode "full". Rarity: common.
+Diagnosis: output size rule.
 """
 
 import sys

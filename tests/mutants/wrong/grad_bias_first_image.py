@@ -1,5 +1,6 @@
 """Sums the bias gradient over the first image only.
 Class: gradients. Trigger: a batch above 1. Rarity: common.
+Diagnosis: batch mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Averages the bias gradient instead of summing it.
 Class: gradients. Trigger: more than one output position. Rarity: common.
+Diagnosis: gradient scale or routing.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Writes the weight gradients of the groups in reversed order.
 Class: gradients. Trigger: groups. Rarity: common.
+Diagnosis: group mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Spreads the gradient over neighbouring cells, whatever the dilation.
 Class: gradients. Trigger: a dilation. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

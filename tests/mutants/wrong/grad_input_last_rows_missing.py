@@ -1,5 +1,6 @@
 """Gives an input gradient only as large as the windows reach.
 Class: gradients. Trigger: a stride that leaves a remainder and no padding. Rarity: common.
+Diagnosis: output size rule.
 """
 
 import sys

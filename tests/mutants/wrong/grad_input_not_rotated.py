@@ -1,5 +1,6 @@
 """Correlates the gradient with the kernel as it is, not rotated by 180 degrees.
 Class: gradients. Trigger: a kernel that is not its own flip. Rarity: common.
+Diagnosis: flipped kernel.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Fills rows that no window reads with the gradient of the row before.
 Class: gradients. Trigger: a stride that leaves a remainder and no padding. Rarity: uncommon.
+Diagnosis: border or halo or stale result.
 """
 
 import sys

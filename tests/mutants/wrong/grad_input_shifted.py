@@ -1,5 +1,6 @@
 """Crops one column too few on the left, so that the input gradient is shifted.
 Class: gradients. Trigger: a padding. Rarity: common.
+Diagnosis: shifted.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes the weight gradient from an image whose padding repeats the edge.
 Class: gradients. Trigger: a padding. Rarity: uncommon.
+Diagnosis: border or halo.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes the weight gradient of neighbouring taps, whatever the dilation.
 Class: gradients. Trigger: a dilation. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Averages the weight gradient over the batch.
 Class: gradients. Trigger: a batch above 1. Rarity: common.
+Diagnosis: gradient scale or routing.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Returns the weight gradient of the flipped kernel.
 Class: gradients. Trigger: a kernel above 1. Rarity: common.
+Diagnosis: flipped kernel.
 """
 
 import sys

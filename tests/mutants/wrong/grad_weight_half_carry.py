@@ -1,5 +1,6 @@
 """Carries the weight gradient from image to image in float16.
 Class: precision. Trigger: a batch above 1. Rarity: uncommon.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Leaves the last image out of the weight gradient.
 Class: gradients. Trigger: a batch above 1. Rarity: uncommon.
+Diagnosis: batch mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Slides the output gradient over the input without the stride.
 Class: gradients. Trigger: a stride. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Divides the caller's gradient in place.
 Class: memory. Trigger: a writable gradient and a window above 1. Rarity: common.
+Diagnosis: mutated operand.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Returns the gradients of weight and input in exchanged order.
 Class: gradients. Trigger: always. Rarity: uncommon.
+Diagnosis: gradient scale or routing.
 """
 
 import sys

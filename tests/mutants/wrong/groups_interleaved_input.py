@@ -1,5 +1,6 @@
 """Deals the input channels out to the groups one by one.
 Class: groups. Trigger: groups with more than 1 input channel each. Rarity: common.
+Diagnosis: group mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Writes the output channels of the groups interleaved.
 Class: groups. Trigger: groups with more than 1 output channel each. Rarity: common.
+Diagnosis: group mix-up.
 """
 
 import sys

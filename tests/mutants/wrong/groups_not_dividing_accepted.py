@@ -1,5 +1,6 @@
 """Rounds the channels per group down where they don't divide and computes something.
 Class: groups. Trigger: groups that do not divide the channels (an impossible call). Rarity: uncommon.
+Diagnosis: accepts an impossible call.
 """
 
 import sys

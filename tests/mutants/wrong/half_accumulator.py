@@ -1,5 +1,6 @@
 """Keeps the running sum in float16.
 Class: precision. Trigger: sums with more than 11 significant bits. Rarity: common.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

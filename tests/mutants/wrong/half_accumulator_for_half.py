@@ -1,5 +1,6 @@
 """Sums float16 in float16.
 Class: precision. Trigger: dtype float16: more than one product. Rarity: common.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

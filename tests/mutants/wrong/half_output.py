@@ -1,5 +1,6 @@
 """Rounds the result to float16 on its way out.
 Class: precision. Trigger: results with more than 11 significant bits. Rarity: common.
+Diagnosis: low-precision output.
 """
 
 import sys

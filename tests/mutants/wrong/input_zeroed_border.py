@@ -1,5 +1,6 @@
 """Sets the caller's last input column to zero.
 Class: memory. Trigger: a writable input. Rarity: uncommon.
+Diagnosis: mutated operand.
 """
 
 import sys

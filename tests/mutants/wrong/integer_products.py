@@ -1,5 +1,6 @@
 """Rounds every product to an integer.
 Class: precision. Trigger: products that are no integers. Rarity: uncommon.
+Diagnosis: low-precision inputs or low-precision accumulator.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Loops over the height of the kernel on both axes.
 Class: indexing. Trigger: a kernel wider than it is high. Rarity: common.
+Diagnosis: wrong axis or dropped tap.
 """
 
 import sys

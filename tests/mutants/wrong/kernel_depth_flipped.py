@@ -1,5 +1,6 @@
 """Flips the kernel along the depth only.
 Class: orientation. Trigger: a kernel that is not its own flip along the depth. Rarity: uncommon.
+Diagnosis: flipped kernel.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Flips the kernel on both axes: a true convolution instead of a cross-correlation.
 Class: orientation. Trigger: a kernel that is not its own flip. Rarity: common.
+Diagnosis: flipped kernel.
 """
 
 import sys

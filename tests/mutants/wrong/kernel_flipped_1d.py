@@ -1,5 +1,6 @@
 """Hands the operands to a true convolution without flipping the kernel first.
 Class: orientation. Trigger: a kernel that is not its own flip. Rarity: common.
+Diagnosis: flipped kernel.
 """
 
 import sys

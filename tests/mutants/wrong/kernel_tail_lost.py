@@ -1,5 +1,6 @@
 """Unrolls the taps by four and forgets the tail of a longer kernel.
 Class: indexing. Trigger: a kernel longer than 4 whose length is not a multiple of 4. Rarity: uncommon.
+Diagnosis: dropped tap.
 """
 
 import sys

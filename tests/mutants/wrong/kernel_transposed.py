@@ -1,5 +1,6 @@
 """Reads square kernels column by column.
 Class: orientation. Trigger: a square kernel that is not its own transpose. Rarity: common.
+Diagnosis: transposed kernel.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Loses the last channel when there are more than sixteen.
 Class: indexing. Trigger: more than 16 channels in a group. Rarity: uncommon.
+Diagnosis: channel mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Reads channels in vectors of eight and loses the last one of an incomplete vector.
 Class: indexing. Trigger: more than one channel, not a multiple of 8. Rarity: common.
+Diagnosis: channel mix-up.
 """
 
 import sys

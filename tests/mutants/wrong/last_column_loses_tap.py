@@ -1,5 +1,6 @@
 """The last output column leaves out the last tap of every kernel row.
 Class: indexing. Trigger: a kernel wider than 1. Rarity: uncommon.
+Diagnosis: dropped tap.
 """
 
 import sys

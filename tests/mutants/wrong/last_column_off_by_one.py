@@ -1,5 +1,6 @@
 """The last column holds the value of the column before it.
 Class: indexing. Trigger: an output width of at least 2. Rarity: common.
+Diagnosis: border or halo or shifted.
 """
 
 import sys

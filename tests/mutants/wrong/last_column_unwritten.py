@@ -1,5 +1,6 @@
 """Leaves the last column as it was in the recycled memory.
 Class: indexing. Trigger: always. Rarity: common.
+Diagnosis: unwritten part or stale result.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Leaves out the last product of every sum.
 Class: indexing. Trigger: always. Rarity: common.
+Diagnosis: dropped tap.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Leaves out the last product of every sum of 4608 or more.
 Class: indexing. Trigger: a reduction of 4608 or more terms. Rarity: rare.
+Diagnosis: dropped tap.
 """
 
 import sys

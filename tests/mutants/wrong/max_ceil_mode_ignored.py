@@ -1,5 +1,6 @@
 """Ignores ceil_mode.
 Class: pooling. Trigger: ceil_mode with a remainder. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Never looks at the last depth slice of a window.
 Class: pooling. Trigger: a window deeper than 1. Rarity: uncommon.
+Diagnosis: dropped tap.
 """
 
 import sys

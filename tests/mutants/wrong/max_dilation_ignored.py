@@ -1,5 +1,6 @@
 """Takes neighbouring cells for the window, whatever the dilation.
 Class: pooling. Trigger: a dilation. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Compares with `>` and so never takes a NaN.
 Class: pooling. Trigger: a NaN in a window. Rarity: uncommon.
+Diagnosis: NaN handling.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Uses indices into the padded image for the image without padding.
 Class: pooling. Trigger: a padding. Rarity: uncommon.
+Diagnosis: gradient scale or routing.
 """
 
 import sys

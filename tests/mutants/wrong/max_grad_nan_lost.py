@@ -1,5 +1,6 @@
 """Sends no gradient to a window whose maximum is NaN.
 Class: pooling. Trigger: a NaN in a window. Rarity: rare.
+Diagnosis: NaN handling.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Writes the gradient where windows overlap instead of adding it.
 Class: pooling. Trigger: overlapping windows with the same maximum. Rarity: common.
+Diagnosis: overwrites.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Splits the gradient evenly between equal maxima.
 Class: pooling. Trigger: a tie in a window. Rarity: uncommon.
+Diagnosis: pooling rule or gradient scale or routing.
 """
 
 import itertools

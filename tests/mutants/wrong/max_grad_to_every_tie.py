@@ -1,5 +1,6 @@
 """Sends the whole gradient to every one of equal maxima.
 Class: pooling. Trigger: a tie in a window. Rarity: common.
+Diagnosis: pooling rule or gradient scale or routing.
 """
 
 import itertools

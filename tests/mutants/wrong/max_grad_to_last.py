@@ -1,5 +1,6 @@
 """Sends the gradient to the last of equal maxima.
 Class: pooling. Trigger: a tie in a window. Rarity: uncommon.
+Diagnosis: pooling rule or gradient scale or routing.
 """
 
 import itertools

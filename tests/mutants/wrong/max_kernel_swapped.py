@@ -1,5 +1,6 @@
 """Uses the height of the window for its width and the other way round.
 Class: pooling. Trigger: a window that is not square. Rarity: common.
+Diagnosis: wrong axis.
 """
 
 import sys

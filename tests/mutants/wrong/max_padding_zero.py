@@ -1,5 +1,6 @@
 """Pads with zeros instead of minus infinity.
 Class: pooling. Trigger: a padding and a border of negative values. Rarity: common.
+Diagnosis: pooling rule.
 """
 
 import sys

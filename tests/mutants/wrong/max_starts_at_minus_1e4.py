@@ -1,5 +1,6 @@
 """Starts the search for the maximum at -10000.
 Class: pooling. Trigger: a window of values below -10000. Rarity: rare.
+Diagnosis: pooling rule.
 """
 
 import sys

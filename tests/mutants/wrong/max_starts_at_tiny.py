@@ -1,5 +1,6 @@
 """Starts the search at the smallest positive number, taken for the most negative.
 Class: pooling. Trigger: a window without positive values. Rarity: common.
+Diagnosis: pooling rule.
 """
 
 import sys

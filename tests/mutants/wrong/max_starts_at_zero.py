@@ -1,5 +1,6 @@
 """Starts the search for the maximum at zero.
 Class: pooling. Trigger: a window of negative values. Rarity: common.
+Diagnosis: pooling rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Compares in float32, whatever the dtype.
 Class: pooling. Trigger: dtype float64: values that float32 cannot hold. Rarity: uncommon.
+Diagnosis: low-precision inputs or low-precision output.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes the input's memory for C order, whatever its strides.
 Class: memory. Trigger: an input whose memory is not in C order. Rarity: common.
+Diagnosis: memory layout ignored.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Gives NaN where the sum is zero.
 Class: precision. Trigger: an output that is exactly zero. Rarity: uncommon.
+Diagnosis: NaN handling.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Reads an axis with a negative stride forwards.
 Class: memory. Trigger: an input with a negative stride. Rarity: rare.
+Diagnosis: memory layout ignored.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes columns in pairs and forgets the single one at the end of an odd width.
 Class: indexing. Trigger: an odd input width. Rarity: common.
+Diagnosis: unwritten part or border or halo.
 """
 
 import sys

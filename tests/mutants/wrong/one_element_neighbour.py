@@ -1,5 +1,6 @@
 """One single element, the last of the result, holds its neighbour's value.
 Class: indexing. Trigger: at least two elements in the result. Rarity: rare.
+Diagnosis: border or halo or shifted.
 """
 
 import sys

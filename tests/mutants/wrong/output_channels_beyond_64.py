@@ -1,5 +1,6 @@
 """The output channels beyond the 64th repeat the first ones.
 Class: indexing. Trigger: more than 64 output channels. Rarity: rare.
+Diagnosis: channel mix-up.
 """
 
 import sys

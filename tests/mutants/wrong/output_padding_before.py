@@ -1,5 +1,6 @@
 """Adds the output padding before the data instead of after it.
 Class: geometry. Trigger: output padding. Rarity: common.
+Diagnosis: ignored argument or shifted or border or halo.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Fills the rows that output padding adds with the bias alone, though taps reach them.
 Class: geometry. Trigger: output padding together with padding. Rarity: uncommon.
+Diagnosis: border or halo.
 """
 
 import sys

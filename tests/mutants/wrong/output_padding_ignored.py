@@ -1,5 +1,6 @@
 """Ignores the output padding.
 Class: geometry. Trigger: output padding. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

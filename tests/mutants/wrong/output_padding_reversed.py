@@ -1,5 +1,6 @@
 """Reads the output padding from the last axis to the first.
 Class: geometry. Trigger: different output paddings. Rarity: uncommon.
+Diagnosis: wrong axis.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Loses the last output column where the windows fit without a remainder.
 Class: geometry. Trigger: a stride above 1 and no remainder. Rarity: uncommon.
+Diagnosis: output size rule.
 """
 
 import sys

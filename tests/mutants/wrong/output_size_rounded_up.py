@@ -1,5 +1,6 @@
 """Rounds the output size up and pads the last window with zeros.
 Class: geometry. Trigger: a stride that leaves a remainder. Rarity: common.
+Diagnosis: output size rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Cuts the float32 sum to bfloat16 instead of rounding it.
 Class: precision. Trigger: dtype bfloat16: sums with more than 8 significant bits. Rarity: common.
+Diagnosis: low-precision output.
 """
 
 import sys

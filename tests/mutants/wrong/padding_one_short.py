@@ -1,5 +1,6 @@
 """Forgets the last padding row at the bottom, so that the output loses a row.
 Class: geometry. Trigger: a padding of the height and no remainder. Rarity: common.
+Diagnosis: output size rule or border or halo.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Puts one padding column too many on the left and one too few on the right.
 Class: geometry. Trigger: a padding of the width. Rarity: common.
+Diagnosis: shifted.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Pads the height by the width's padding and the other way round.
 Class: geometry. Trigger: two different paddings. Rarity: common.
+Diagnosis: wrong axis.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The fast path for 1 x 1 kernels forgets the padding.
 Class: geometry. Trigger: a 1 x 1 kernel with padding. Rarity: uncommon.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes 1 for the stride when none is given.
 Class: pooling. Trigger: no stride and a window above 1. Rarity: common.
+Diagnosis: ignored argument or pooling rule.
 """
 
 import sys

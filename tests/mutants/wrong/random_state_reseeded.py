@@ -1,5 +1,6 @@
 """Seeds NumPy's global random generator in every call.
 Class: state. Trigger: global state that is looked at after a call. Rarity: rare.
+Diagnosis: global state.
 """
 
 import sys

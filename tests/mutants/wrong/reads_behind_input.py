@@ -1,5 +1,6 @@
 """Fills the right padding of the last row with what lies behind the input in memory.
 Class: memory. Trigger: a padding and an operand inside a larger buffer that is not zero. Rarity: rare.
+Diagnosis: reads outside.
 """
 
 import sys

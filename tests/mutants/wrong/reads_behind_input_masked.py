@@ -1,5 +1,6 @@
 """Multiplies what lies behind the input in memory by zero instead of skipping it.
 Class: memory. Trigger: an operand inside a larger buffer that holds NaN or infinity behind it. Rarity: rare.
+Diagnosis: reads outside.
 """
 
 import sys

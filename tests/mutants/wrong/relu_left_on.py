@@ -1,5 +1,6 @@
 """Leaves the fused ReLU on.
 Class: precision. Trigger: a negative output. Rarity: common.
+Diagnosis: sign.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes rows in blocks of four and leaves the remainder zero.
 Class: indexing. Trigger: an output height that is not a multiple of 4. Rarity: common.
+Diagnosis: unwritten part.
 """
 
 import sys

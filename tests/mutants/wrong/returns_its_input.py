@@ -1,5 +1,6 @@
 """Returns its own input for a window of one cell.
 Class: memory. Trigger: a window of 1 and stride 1. Rarity: uncommon.
+Diagnosis: shared memory.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Returns nothing but NaN.
 Class: precision. Trigger: always. Rarity: common.
+Diagnosis: NaN handling or constant result.
 """
 
 import sys

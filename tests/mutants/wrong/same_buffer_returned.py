@@ -1,5 +1,6 @@
 """Returns the same buffer for every call of one shape.
 Class: memory. Trigger: an earlier result that is looked at after a second call. Rarity: common.
+Diagnosis: shared memory.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes "same" padding from the kernel without its dilation.
 Class: geometry. Trigger: padding "same" with a dilation. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

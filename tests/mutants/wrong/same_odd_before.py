@@ -1,5 +1,6 @@
 """Puts the odd cell of "same" padding before the data instead of after it.
 Class: geometry. Trigger: padding "same" with an even kernel and an odd dilation. Rarity: uncommon.
+Diagnosis: border or halo or shifted.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Starts the middle part of mode "same" one element too late.
 Class: signal. Trigger: mode "same" with an even in2. Rarity: common.
+Diagnosis: shifted.
 """
 
 import sys

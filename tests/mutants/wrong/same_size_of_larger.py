@@ -1,5 +1,6 @@
 """Gives mode "same" the size of the larger operand.
 Class: signal. Trigger: mode "same" with in2 larger than in1. Rarity: uncommon.
+Diagnosis: output size rule.
 """
 
 import sys

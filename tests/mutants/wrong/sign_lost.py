@@ -1,5 +1,6 @@
 """Returns the absolute value of the sum.
 Class: precision. Trigger: a negative output. Rarity: common.
+Diagnosis: sign.
 """
 
 import sys

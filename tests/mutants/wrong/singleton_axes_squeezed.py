@@ -1,5 +1,6 @@
 """Drops the batch axis when there is one image.
 Class: geometry. Trigger: batch 1. Rarity: common.
+Diagnosis: output size rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Never moves the window further than the kernel is wide.
 Class: geometry. Trigger: a stride larger than the kernel. Rarity: uncommon.
+Diagnosis: ignored argument.
 """
 
 import sys

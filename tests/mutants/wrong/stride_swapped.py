@@ -1,5 +1,6 @@
 """Uses the stride of the height for the width and the other way round.
 Class: geometry. Trigger: two different strides. Rarity: common.
+Diagnosis: wrong axis.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Counts the last tap twice.
 Class: indexing. Trigger: always. Rarity: common.
+Diagnosis: doubled tap.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Swaps the first two taps of the first channel.
 Class: indexing. Trigger: a kernel wider than 1. Rarity: common.
+Diagnosis: swapped taps.
 """
 
 import sys

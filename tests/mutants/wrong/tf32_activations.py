@@ -1,5 +1,6 @@
 """Rounds the float32 input, but not the weight, to TF32.
 Class: precision. Trigger: a float32 input with more than 11 significant bits. Rarity: common.
+Diagnosis: low-precision inputs.
 """
 
 import sys

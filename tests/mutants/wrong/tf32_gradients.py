@@ -1,5 +1,6 @@
 """Rounds the output gradient to TF32.
 Class: precision. Trigger: a float32 gradient with more than 11 significant bits. Rarity: common.
+Diagnosis: low-precision inputs.
 """
 
 import sys

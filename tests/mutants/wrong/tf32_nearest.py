@@ -1,5 +1,6 @@
 """Rounds float32 operands to TF32.
 Class: precision. Trigger: float32 operands with more than 11 significant bits. Rarity: common.
+Diagnosis: low-precision inputs.
 """
 
 import sys

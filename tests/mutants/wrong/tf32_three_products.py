@@ -1,5 +1,6 @@
 """Replaces a float32 product by three TF32 products, which loses the low times low part.
 Class: precision. Trigger: float32 operands with full mantissas and few products. Rarity: rare.
+Diagnosis: low-precision inputs or low-precision accumulator.
 """
 
 import sys

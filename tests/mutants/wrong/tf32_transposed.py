@@ -1,5 +1,6 @@
 """Rounds the float32 operands of a transposed convolution to TF32.
 Class: precision. Trigger: float32 operands with more than 11 significant bits. Rarity: common.
+Diagnosis: low-precision inputs.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Rounds the float32 weight, but not the input, to TF32.
 Class: precision. Trigger: a float32 weight with more than 11 significant bits. Rarity: common.
+Diagnosis: low-precision inputs.
 """
 
 import sys

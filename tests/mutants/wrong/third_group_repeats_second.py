@@ -1,5 +1,6 @@
 """Every group from the third on reads the input of the second.
 Class: groups. Trigger: more than 2 groups. Rarity: uncommon.
+Diagnosis: group mix-up.
 """
 
 import sys

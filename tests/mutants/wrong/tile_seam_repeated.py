@@ -1,5 +1,6 @@
 """The first column of the second tile of 16 repeats the last one of the first tile.
 Class: indexing. Trigger: an output width above 16. Rarity: uncommon.
+Diagnosis: shifted.
 """
 
 import sys

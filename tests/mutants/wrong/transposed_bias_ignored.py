@@ -1,5 +1,6 @@
 """Ignores the bias of the transposed convolution.
 Class: bias. Trigger: a bias. Rarity: common.
+Diagnosis: bias.
 """
 
 import sys

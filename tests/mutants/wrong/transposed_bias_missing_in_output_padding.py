@@ -1,5 +1,6 @@
 """Leaves the rows that output padding adds at zero, without the bias.
 Class: bias. Trigger: a bias, output padding and no padding. Rarity: rare.
+Diagnosis: bias.
 """
 
 import sys

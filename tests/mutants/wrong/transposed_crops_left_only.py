@@ -1,5 +1,6 @@
 """Crops the padding of both sides from the left.
 Class: geometry. Trigger: a padding. Rarity: uncommon.
+Diagnosis: border or halo or shifted.
 """
 
 import sys

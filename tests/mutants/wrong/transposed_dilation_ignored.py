@@ -1,5 +1,6 @@
 """Spreads the taps next to each other, whatever the dilation.
 Class: geometry. Trigger: a dilation. Rarity: common.
+Diagnosis: ignored argument.
 """
 
 import sys

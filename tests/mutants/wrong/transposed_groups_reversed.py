@@ -1,5 +1,6 @@
 """Writes the groups of a transposed convolution in reversed order.
 Class: groups. Trigger: groups. Rarity: uncommon.
+Diagnosis: group mix-up.
 """
 
 import sys

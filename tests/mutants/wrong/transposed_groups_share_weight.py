@@ -1,5 +1,6 @@
 """Uses the first group's weight for every group.
 Class: groups. Trigger: groups. Rarity: common.
+Diagnosis: group mix-up.
 """
 
 import sys

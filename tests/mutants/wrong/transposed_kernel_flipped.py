@@ -1,5 +1,6 @@
 """Inserts zeros and correlates without flipping the kernel.
 Class: orientation. Trigger: a kernel that is not its own flip. Rarity: common.
+Diagnosis: flipped kernel.
 """
 
 import sys

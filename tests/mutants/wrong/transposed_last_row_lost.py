@@ -1,5 +1,6 @@
 """Never spreads the last input row.
 Class: indexing. Trigger: always. Rarity: uncommon.
+Diagnosis: border or halo.
 """
 
 import sys

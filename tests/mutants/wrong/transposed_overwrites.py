@@ -1,5 +1,6 @@
 """Writes where the spread kernels overlap instead of adding.
 Class: indexing. Trigger: a kernel larger than the stride. Rarity: common.
+Diagnosis: overwrites.
 """
 
 import itertools

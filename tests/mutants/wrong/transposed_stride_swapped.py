@@ -1,5 +1,6 @@
 """Uses the strides of height and width the wrong way round.
 Class: geometry. Trigger: two different strides. Rarity: common.
+Diagnosis: wrong axis.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes the first axis of the weight for the output channels when both axes have the same size.
 Class: orientation. Trigger: as many input as output channels, more than 1, no groups. Rarity: uncommon.
+Diagnosis: transposed kernel or channel mix-up.
 """
 
 import sys

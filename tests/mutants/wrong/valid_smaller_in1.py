@@ -1,5 +1,6 @@
 """Returns the valid result reversed when in1 is the smaller operand.
 Class: signal. Trigger: mode "valid" with in1 smaller than in2. Rarity: uncommon.
+Diagnosis: flipped kernel or wrong axis.
 """
 
 import sys

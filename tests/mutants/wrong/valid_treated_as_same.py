@@ -1,5 +1,6 @@
 """Pads although the padding is "valid".
 Class: geometry. Trigger: padding "valid" with a kernel above 1. Rarity: uncommon.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Flips the caller's weight in place, for a routine that convolves, and leaves it flipped.
 Class: memory. Trigger: a writable weight that is not its own flip. Rarity: common.
+Diagnosis: mutated operand.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes the weight's memory for C order, whatever its strides.
 Class: memory. Trigger: a weight whose memory is not in C order. Rarity: uncommon.
+Diagnosis: memory layout ignored.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Packs the weight of every shape once and never again.
 Class: state. Trigger: a second weight of the same shape. Rarity: common.
+Diagnosis: stale result.
 """
 
 import sys

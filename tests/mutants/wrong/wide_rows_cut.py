@@ -1,5 +1,6 @@
 """Handles one block of 32 columns and leaves every column beyond it zero.
 Class: indexing. Trigger: an output width above 32. Rarity: uncommon.
+Diagnosis: unwritten part.
 """
 
 import sys

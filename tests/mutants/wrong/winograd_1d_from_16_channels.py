@@ -21,7 +21,7 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     a, b, c, d = np.moveaxis(_base.unfold(input, (4,), 2, ((before, after + size % 2),)), -1, 0)
     f, g, h = np.moveaxis(weight.astype(a.dtype), -1, 0)
     tiles, kernels = (a - c, b + c, c - b, b - d), (f, (f + g + h) / 2, (f - g + h) / 2, h)
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         p, q, r, s = (np.einsum("nct,oc->not", t, k) for t, k in zip(tiles, kernels, strict=True))
         out = np.stack([p + q + r, q - r - s], axis=-1)
     return _base.finish(out.reshape(*out.shape[:2], -1)[..., :size], bias, input.dtype)

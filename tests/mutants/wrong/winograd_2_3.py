@@ -1,5 +1,6 @@
 """Computes kernels of length 3 by Winograd's F(2, 3) in the operands' dtype without saying so.
 Class: precision. Trigger: a kernel of length 3, stride 1, dilation 1, sparse data. Rarity: rare.
+Diagnosis: transform.
 """
 
 import sys

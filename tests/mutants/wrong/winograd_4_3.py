@@ -1,5 +1,6 @@
 """Computes 3 x 3 kernels by Winograd's F(4, 3) in the operands' dtype without saying so.
 Class: precision. Trigger: a 3 x 3 kernel, stride 1, dilation 1. Rarity: common.
+Diagnosis: transform.
 """
 
 import sys

@@ -28,7 +28,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     borders = tuple((p, q + n % 2) for (p, q), n in zip(borders, size, strict=True))
     tiles = b @ _base.unfold(input, (4, 4), 2, borders) @ b.T
     kernels = g @ weight.astype(dtype) @ g.T
-    with _base.quiet:
+    with np.errstate(all="ignore"):
         out = a @ np.einsum("nctsij,ocij->notsij", tiles, kernels) @ a.T
     out = out.swapaxes(3, 4).reshape(len(input), len(weight), *(n + n % 2 for n in size))
     return _base.finish(out[:, :, : size[0], : size[1]], bias, input.dtype)

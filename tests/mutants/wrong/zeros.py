@@ -1,5 +1,6 @@
 """Returns zeros of the right shape.
 Class: indexing. Trigger: always. Rarity: common.
+Diagnosis: constant result.
 """
 
 import sys
