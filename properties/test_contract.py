@@ -4,7 +4,6 @@ import random
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import strategies as st
 
 from refconv import families, judge, strategies
 from refconv.judge import Violation

@@ -13,6 +13,7 @@ def test_every_element_is_within_the_allowed_error(operation, case):
 
 
 @law(case=strategies.cases, characteristic="precision", share=1.0)
-def test_the_strictest_precision_class_is_found(operation, case):
-    """Results go on being observed where the law above has ended with a violation."""
+def test_precision_and_sensitivity_are_found_out(operation, case):
+    """The strictest class that explains all results is found, and which standard faults would have been caught."""
     operation.observe(case, operation(case))
+    operation.sensitivity.observe(judge.expect(case, operation.claims(case)))

@@ -8,6 +8,7 @@ with this fault can give, by the bound of the changed call. What nothing explain
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -29,6 +30,9 @@ from refconv.spec import Case, ConvSpec, PoolSpec, Sizes, conv_spec
 from refconv.subject import Call, Declined, Failure
 
 __all__ = ["KINDS", "Diagnosis", "diagnose"]
+
+MOST = 12  # wrong calls that a hypothesis has to explain, the failing ones included
+PATIENCE = 5.0  # seconds after which no more hypotheses are tried
 
 # What can be named, in the order of preference where two explain the same.
 KINDS: dict[str, str] = {
@@ -130,34 +134,41 @@ def _memory(case: Case, judged: Judged) -> Diagnosis | None:
     if len(worse) < 2 or not pairs or not pairs[0][0].wrong or pairs[0][1].wrong:
         return None
     evidence = f"{len(worse)} calls are wrong with {case.layout} operands and right with contiguous ones"
-    if case.layout == "inset":
+    made = any(np.isnan(a.results[n].astype(np.complex128)).any() for a in worse for n in a.wrong)
+    if case.layout == "inset" or (made and _finite(case)):
         return Diagnosis("reads outside", "reads memory beside an operand", evidence)
     return Diagnosis("memory layout ignored", f"takes {case.layout} memory for contiguous", evidence)
 
 
 def _history(case: Case, judged: Judged) -> Diagnosis | None:
     """Calls that give what an earlier one should have given, or not the same each time."""
-    first, second = _unseen(case, 5), _unseen(case, 6)
-    before, after = _call(first, judged), _call(second, judged)
-    if before and after and (found := _mixed(after, first, second, judged)):
-        return found
-    again = _call(second, judged, memory=_call(first, judged))
-    if again and (found := _mixed(again, first, second, judged)):
-        return found
+    for in_place in (False, True):
+        found = [_second(case, 5 + i, in_place, judged) for i in range(2)]
+        if found[0] and found[0] == found[1]:
+            return found[0]
     return _unsteady(case, judged)
 
 
-def _unseen(case: Case, seed: int) -> Case:
+def _second(case: Case, seed: int, in_place: bool, judged: Judged) -> Diagnosis | None:
+    """What the second of two calls of one shape uses of the first."""
+    first, second = _unseen(case, seed, 0), _unseen(case, seed, 1)
+    before = _call(first, judged)
+    after = _call(second, judged, memory=before if in_place else None)
+    return _mixed(after, first, second, judged) if before and after else None
+
+
+def _unseen(case: Case, seed: int, turn: int) -> Case:
     """The call on larger batches and more channels than a law is likely to have used."""
     shapes = {name: a.shape for name, a in case.operands.items()}
+    family = ("denseint", "normal")[turn]
     if case.operation.rank == 0:
-        return _filled(case, shapes, "denseint", seed)
-    grown = {name: (shape[0] + 23, *shape[1:]) if name in _BATCHED else shape for name, shape in shapes.items()}
+        return _filled(case, shapes, family, 2 * seed + turn)
+    grown = {name: (shape[0] + 18 + seed, *shape[1:]) if name in _BATCHED else shape for name, shape in shapes.items()}
     kind, w = case.operation.kind, shapes.get("weight")
     if w and kind == "conv":
-        grown["weight"] = (w[0] * 7, *w[1:])
-        grown |= {"bias": (w[0] * 7,)} if "bias" in shapes else {}
-    return _filled(case, grown, "denseint", seed)
+        grown["weight"] = (w[0] * (2 + seed), *w[1:])
+        grown |= {"bias": (w[0] * (2 + seed),)} if "bias" in shapes else {}
+    return _filled(case, grown, family, 2 * seed + turn)
 
 
 _BATCHED = ("input", "grad_output")
@@ -283,6 +294,7 @@ class Expect:
     low: Float64Array
     high: Float64Array
     stored: bool = False
+    over: Any = False  # where the sum may have overflowed
     fits: Format | None = None  # a narrower format that holds every result
 
     def map(self, function: Callable[[Any], Any]) -> Expect:
@@ -299,8 +311,9 @@ class Fault:
     bend: Callable[[Case], Case | None] | None = None
     form: Callable[[Form, Case], Form | None] | None = None
     after: Callable[[Expect, Case], Expect | None] | None = None
-    claims: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=dict)
     result: Callable[[str], str] | None = None  # which result's value comes in place of the named one
+    looks: Callable[[Trial, str], bool | None] | None = None  # in place of a value: whether it explains a trial
     here: bool = False  # says something of calls of the failing call's shapes only
     needs: Callable[[Trial, str], bool] | None = None  # what at least one wrong trial has to show
 
@@ -329,10 +342,14 @@ def _value(fault: Fault, bent: Case, case: Case, name: str, claims: Claims) -> E
         return None
     truth = exact.value(form)
     room = bound.allowed(bent, claims, {name: form})[name] + truth.error
+    over = np.isinf(room)
+    if over.any():
+        room = bound.allowed(bent, claims, {name: form}, overflow=False)[name] + truth.error
     with np.errstate(invalid="ignore", over="ignore"):
         slack = np.where(room > 0, room * (1 + 1e-10) + 2.0**-52 * np.abs(truth.high), 0.0)
         near = np.where(np.isfinite(truth.low), truth.low, 0.0)
-        return Expect(truth.high + np.minimum(near, 0) - slack, truth.high + np.maximum(near, 0) + slack)
+        low, high = truth.high + np.minimum(near, 0) - slack, truth.high + np.maximum(near, 0) + slack
+    return Expect(low, high, over=over)
 
 
 def _explains(actual: Array, expect: Expect | None, case: Case, claims: Claims) -> bool | None:
@@ -352,13 +369,16 @@ def _explains(actual: Array, expect: Expect | None, case: Case, claims: Claims) 
         return False
     with np.errstate(invalid="ignore"):
         fine = (low <= expect.high) & (expect.low <= high)
-    return bool((fine | (np.isnan(wide) & np.isnan(expect.low))).all())
+    fine = fine | (np.isnan(wide) & np.isnan(expect.low)) | (~np.isfinite(wide) & expect.over)
+    return bool(fine.all())
 
 
 def _says(fault: Fault, trial: Trial, name: str) -> bool | None:
     """Whether the fault explains a trial; a hypothesis that makes no sense for the call says nothing."""
     try:
         with np.errstate(all="ignore"):
+            if fault.looks:
+                return fault.looks(trial, name)
             expect = _expect(fault, trial.case, name, trial.claims)
             return _explains(trial.results[name], expect, trial.case, trial.claims)
     except (ValueError, IndexError, TypeError, ZeroDivisionError, KeyError):
@@ -380,15 +400,27 @@ def _values(violation: Violation, judged: Judged) -> Diagnosis:
     others = [t for c in _drawn(case, judged) if (t := _trial(c, judged))]
     trials = [t for t in [*([failing] if failing else []), *near, *others] if name in t.results]
     wrong = sorted((t for t in trials if name in t.wrong), key=lambda t: t.cost)
+    if wrong and all(t.results[name].size == 0 and t.results[name].shape != t.case.shapes[name] for t in wrong):
+        return Diagnosis(
+            "output size rule", "wrong shape only where there is no image", f"{len(near)} filled calls right"
+        )
     if not wrong:
         return Diagnosis("unknown", "no call that was tried again is wrong")
     same = [t for t in trials[: len(near) + (failing is not None)] if name in t.wrong]
+    spared = [t for t in near if name in t.results and name not in t.wrong]
     right = sorted((t for t in trials if name not in t.wrong), key=lambda t: t.cost)
-    search = _Search(name, failing, wrong, same, right)
+    search = _Search(name, failing, _fewer(wrong, same, failing), same, right, spared)
     for stage in (_structure, _precision):
         if found := search.best(stage(case, name, search, judged)):
             return found
     return Diagnosis("unknown", KINDS["unknown"], f"{len(wrong)} of {len(trials)} calls tried are wrong")
+
+
+def _fewer(wrong: list[Trial], same: list[Trial], failing: Trial | None) -> list[Trial]:
+    if len(wrong) <= MOST:
+        return wrong
+    must = same[: 1 + (failing is not None)]
+    return [*[t for t in wrong if all(t is not m for m in must)][: MOST - len(must)], *must]
 
 
 def _named(violation: Violation, failing: Trial | None, near: Sequence[Trial]) -> str:
@@ -413,10 +445,15 @@ class _Search:
     wrong: list[Trial]  # cheapest first
     same: list[Trial]  # those of the failing call's shapes
     right: list[Trial]
+    spared: list[Trial]  # right ones of the failing call's shapes
 
     def best(self, faults: Iterator[Fault]) -> Diagnosis | None:
-        order = list(KINDS)
-        found = [(*score, order.index(f.kind), i, f) for i, f in enumerate(faults) if (score := self._score(f))]
+        order, found, started = list(KINDS), [], time.perf_counter()
+        for i, fault in enumerate(faults):
+            if (score := self._score(fault)) is not None:
+                found.append((*score, order.index(fault.kind), i, fault))
+            if time.perf_counter() - started > PATIENCE:
+                break
         if not found:
             return None
         found.sort(key=lambda row: row[:4])
@@ -424,7 +461,9 @@ class _Search:
         fault = first[4]
         rivals = [f for *score, _, _, f in found if score == list(first[:2]) and f.kind != fault.kind]
         words = fault.words + (f"; equally: {rivals[0].words}" if rivals else "")
-        return Diagnosis(fault.kind, words, f"explains {-first[0]} wrong results of as many calls exactly")
+        return Diagnosis(
+            fault.kind, words, f"explains what {-first[0]} wrong calls gave, and no tried one speaks against it"
+        )
 
     def _score(self, fault: Fault) -> tuple[int, int] | None:
         """(-trials explained, right trials that should be wrong); None where a wrong one is not explained."""
@@ -432,14 +471,21 @@ class _Search:
         explained, shown = 0, fault.needs is None
         for trial in trials:
             said = _says(fault, trial, self.name)
-            if said is False or (said is None and trial.results[self.name].size):
+            if said is False or (said is None and trial.results[self.name].size and not fault.claims):
                 return None
             explained += bool(said)
             shown = shown or (fault.needs is not None and fault.needs(trial, self.name))
-        if explained < min(3, len(self.wrong)) or not shown:
+        if explained < min(3, len(self.wrong)) or not shown or any(self._excludes(fault, t) for t in self.spared):
             return None
         against = 0 if fault.here else sum(_says(fault, t, self.name) is False for t in self.right[:20])
         return -explained, against
+
+    def _excludes(self, fault: Fault, trial: Trial) -> bool:
+        """Whether a right result of a call like the failing one could not come from a kernel with the fault."""
+        if "accumulate" not in fault.claims:
+            return _says(fault, trial, self.name) is False
+        expect = _expect(fault, trial.case, self.name, trial.claims)
+        return expect is not None and expect.low.size > 3 and bool((expect.high > expect.low).mean() > 0.5)
 
 
 # ------------------------------------------------------------------------------- hypotheses on the geometry
@@ -490,9 +536,9 @@ def _bend(change: Change, keep: bool, case: Case) -> Case | None:
     bent = change(spec, case)
     if bent == spec:
         return case
-    if "backward" in case.operation.kind or keep:
-        bent = _kept(bent, case)
-    return _with(case, bent)
+    if case.operation.kind.startswith("avg"):  # other padding would change what an average divides by
+        return None if keep else _with(case, bent)
+    return _with(case, _kept(bent, case) if "backward" in case.operation.kind or keep else bent)
 
 
 def _kernel(spec: Spec, case: Case) -> Sizes:
@@ -536,8 +582,8 @@ def _from_axis(name: str, to: int, source: int, spec: Spec, case: Case) -> Spec:
 
 
 def _reordered(name: str, order: Sizes, spec: Spec, case: Case) -> Spec:
-    old = getattr(spec, name)
-    return replace(spec, **{name: tuple(old[i] for i in order)})
+    names = (name, "stride") if name == "kernel_size" and case.settings["stride"] is None else (name,)
+    return replace(spec, **{n: tuple(getattr(spec, n)[i] for i in order) for n in names})
 
 
 def _pads(change: Callable[[int, int], tuple[int, int]], axis: int | None, spec: Spec, case: Case) -> Spec:
@@ -552,6 +598,12 @@ def _rounded_up(spec: Spec, case: Case) -> Spec:
 
 def _capped_dilation(spec: Spec, case: Case) -> Spec:
     return replace(spec, dilation=tuple(min(d, 2) for d in spec.dilation))
+
+
+def _valid_padded(spec: Spec, case: Case) -> Spec:
+    if case.settings["padding"] != "valid":
+        return spec
+    return replace(spec, padding=tuple(((e - 1) // 2,) * 2 for e in _extents(spec, case)))
 
 
 def _capped_stride(spec: Spec, case: Case) -> Spec:
@@ -582,8 +634,10 @@ _PAD_ROWS: tuple[tuple[str, str, bool, Callable[[int, int], tuple[int, int]]], .
     ("border or halo", "exchanges the padding before and behind the data", False, lambda a, b: (b, a)),
     ("shifted", "starts one place too early", True, lambda a, b: (a + 1, b - 1)),
     ("shifted", "starts one place too late", True, lambda a, b: (a - 1, b + 1)),
-    ("shifted", "starts one place too early where there is padding", False, lambda a, b: (a + 1, b - 1) if b else (a, b)),
-    ("shifted", "starts one place too late where there is padding", False, lambda a, b: (a - 1, b + 1) if a else (a, b)),
+    ("shifted", "starts one place too early where there is padding", False,
+     lambda a, b: (a + 1, b - 1) if b else (a, b)),
+    ("shifted", "starts one place too late where there is padding", False,
+     lambda a, b: (a - 1, b + 1) if a else (a, b)),
     ("output size rule", "pads one place too little behind the data", False, lambda a, b: (a, b - 1)),
     ("output size rule", "pads one too little behind the data where there is padding", False,
      lambda a, b: (a, max(b - 1, 0))),
@@ -623,7 +677,7 @@ def _geometry(case: Case) -> Iterator[tuple[str, str, Change]]:
         yield "ignored argument", 'ignores `dilation` in "same" padding', partial(_same_padding, "same", True, "same")
         words = 'puts the odd cell of "same" padding before the data'
         yield "border or halo", words, partial(_same_padding, "same", False, "same_lower")
-        yield "ignored argument", 'pads though `padding` is "valid"', partial(_same_padding, "valid", False, "same")
+        yield "ignored argument", 'pads though `padding` is "valid"', _valid_padded
 
 
 def _geometric(case: Case) -> Iterator[Fault]:
@@ -633,7 +687,7 @@ def _geometric(case: Case) -> Iterator[Fault]:
     if case.operation.kind == "conv_transpose":
         for kind, words, order in _EXTRA_ROWS:
             yield Fault(kind, words, partial(_bend_extra, order))
-    if "pool" in case.operation.kind:
+    if case.operation.kind == "max_pool":
         yield Fault("pooling rule", "keeps windows of ceil mode that start in the padding", _ceil_extra)
 
 
@@ -652,8 +706,6 @@ def _ceil_extra(case: Case) -> Case | None:
     spec = case.pool
     if not spec.ceil_mode:
         return case
-    if "backward" in case.operation.kind or case.operation.kind == "avg_pool":
-        return _with(case, _Extra(**vars(spec)))
     return _with(case, replace(_rounded_up(spec, case), ceil_mode=False))
 
 
@@ -695,7 +747,7 @@ def _swapped(first: Any, second: Any, a: Any, case: Case) -> Any:
 
 def _rows(case: Case) -> Iterator[tuple[str, str, str, Edit]]:
     """(kind, words, operand, edit)."""
-    kind, rank = case.operation.kind, case.operation.rank
+    rank = case.operation.rank
     weight = "in2" if rank == 0 else "weight"
     if weight in case.operands:
         yield from _orientation(weight, case)
@@ -713,13 +765,13 @@ def _rows(case: Case) -> Iterator[tuple[str, str, str, Edit]]:
 
 def _orientation(name: str, case: Case) -> Iterator[tuple[str, str, str, Edit]]:
     a = case.operands[name]
-    axes = tuple(range(-(case.operation.rank or a.ndim), 0))
+    axes = tuple(range(-(case.operation.rank or 3), 0))
     yield "flipped kernel", f"reads `{name}` backwards on every axis", name, partial(_flip, axes)
     for axis in axes[: len(axes) * (len(axes) > 1)]:
         yield "flipped kernel", f"reads `{name}` backwards along axis {axis}", name, partial(_flip, (axis,))
     if np.iscomplexobj(a):
         yield "conjugation", f"does not conjugate `{name}`", name, lambda a, case: a.conj()
-    for i, j in combinations(axes, 2):
+    for i, j in combinations(axes[: 3 * (name == "weight")], 2):
         yield "transposed kernel", f"exchanges the axes {i} and {j} of `{name}`", name, partial(_exchange, i, j)
     if name == "weight":
         yield "transposed kernel", "takes the first axis of `weight` for the second", name, partial(_exchange, 0, 1)
@@ -863,8 +915,12 @@ def _borders(case: Case) -> Iterator[Fault]:
 
 def _filled_border(fill: Callable[[Any, int], Any] | None, axis: int | None, side: int | None, case: Case) -> Case:
     """The call without padding on an image that has its border filled already."""
-    x, spec = case.operands["input"], _spec(case)
+    x: Any = case.operands["input"]
+    spec = _spec(case)
     pads = spec.padding
+    if case.operation.kind == "max_pool":  # as far as the last window reaches
+        pads = tuple((a, max(b, c)) for (a, b), (_, c) in zip(pads, _kept(spec, case).padding, strict=True))
+        spec = replace(spec, ceil_mode=False)
     for i, (a, b) in enumerate(pads):
         n = x.shape[2 + i]
         at = np.arange(-a, n + b)
@@ -934,6 +990,18 @@ def _last_rows(case: Case, a: Any, value: Any) -> Any:
     return out
 
 
+def _last_repeated(a: Any) -> Any:
+    flat = np.array(a).reshape(-1)
+    flat[-1:] = flat[-2:-1]
+    return flat.reshape(a.shape)
+
+
+def _reached(a: Any, case: Case) -> Any:
+    spec, places = case.conv, case.operands["grad_output"].shape[2:]
+    axes = zip(places, spec.stride, _extents(spec, case), spec.padding, strict=True)
+    return a[(..., *(slice((n - 1) * s + e - b) for n, s, e, (b, _) in axes))]
+
+
 def _output_padding_before(form: Form, case: Case) -> Form:
     def move(a: Any, case: Case) -> Any:
         for i, extra in enumerate(case.output_padding):
@@ -964,7 +1032,12 @@ _RESULT_ROWS: tuple[tuple[str, str, str, Callable[[Form, Case], Form | None]], .
     ("flipped kernel", "returns the result reversed on every spatial axis", "",
      partial(_arranged, lambda a, c: np.flip(a, tuple(range(-(c.operation.rank or a.ndim), 0))))),
     ("batch mix-up", "does not clear the sum between images", "", partial(_products, lambda a, c: np.cumsum(a, 0))),
-    ("batch mix-up", "gives every image the result of the first", "", partial(_arranged, lambda a, c: a[:1].repeat(len(a), 0))),
+    ("batch mix-up", "gives every image the result of the first", "",
+     partial(_arranged, lambda a, c: a[:1].repeat(len(a), 0))),
+    ("border or halo", "the last element holds what belongs to the one before", "",
+     partial(_arranged, lambda a, c: _last_repeated(a))),
+    ("output size rule", "cuts off what no window reads", "conv_backward",
+     partial(_arranged, lambda a, c: _reached(a, c))),
     ("dropped tap", "the last column leaves out the last column of taps", "conv", _last_column_tap),
     ("border or halo", "leaves the rows that output padding adds without products", "conv_transpose",
      partial(_products, lambda a, c: _last_rows(c, a, 0))),
@@ -1024,6 +1097,9 @@ def _gradients(case: Case) -> Iterator[Fault]:
     if kind == "avg_pool":
         yield Fault("pooling rule", "divides by the whole window everywhere", form=_whole_window)
         yield Fault(
+            "pooling rule", "gives zeros for windows of ceil mode that start in the padding", form=_zero_windows
+        )
+        yield Fault(
             "low-precision inputs", "rounds the reciprocal of the window's size to float16", form=_half_reciprocal
         )
     if kind == "max_pool_backward":
@@ -1070,7 +1146,17 @@ def _whole_share(form: Form, case: Case) -> Form:
 
 
 def _whole_window(form: Form, case: Case) -> Form:
+    if not case.pool.count_include_pad:
+        return form
     return replace(form, divisor=np.full(np.shape(form.divisor), prod(case.pool.kernel_size)))
+
+
+def _zero_windows(form: Form, case: Case) -> Form:
+    spec, size = case.pool, case.operands["input"].shape[2:]
+    if not spec.ceil_mode:
+        return form
+    more = [n - o for n, o in zip(_Extra(**vars(spec)).output_size(size), spec.output_size(size), strict=True)]
+    return _mapped(form, lambda a: np.pad(a, ((0, 0), (0, 0), *((0, m) for m in more))))
 
 
 def _half_reciprocal(form: Form, case: Case) -> Form:
@@ -1137,16 +1223,27 @@ def _found(case: Case, name: str, search: _Search, judged: Judged) -> Iterator[F
         return
     sample = search.same[-1] if search.failing is search.same[0] else search.same[0]
     if (sample.case.operands.get("bias")) is not None:
-        yield Fault(
-            "bias", "the bias is not added once at every position", after=partial(_own_bias, judged), form=_unbiased
-        )
+        words = _bias_words(sample.case, judged)
+        yield Fault("bias", words, after=partial(_own_bias, judged))
     yield from _places(sample, name)
     yield from _factor(sample, name)
     yield from _single_taps(sample, name)
 
 
-def _unbiased(form: Form, case: Case) -> Form:
-    return replace(form, addend=None)
+def _bias_words(case: Case, judged: Judged) -> str:
+    call = _call(case.with_operands(input=np.zeros_like(case.operands["input"])), judged)
+    if call is None:
+        return "the bias is not added once at every position"
+    added = call.results["output"].astype(np.float64)
+    bias = case.operands["bias"].astype(np.float64).reshape(-1, *(1,) * (added.ndim - 2))
+    if not added.any():
+        return "the bias is missing"
+    for times in (2, 3, 4, 5, 6, 7):
+        if np.array_equal(added, np.broadcast_to(times * bias, added.shape)):
+            return f"the bias is added {times} times"
+    if ((added == bias) | (added == 0)).all():
+        return f"the bias is missing in {int(((added == 0) & (bias != 0)).sum())} of {added.size} places"
+    return "the bias is not added once at every position, but in other places"
 
 
 def _own_bias(judged: Judged, e: Expect, case: Case) -> Expect | None:
@@ -1158,33 +1255,44 @@ def _own_bias(judged: Judged, e: Expect, case: Case) -> Expect | None:
     if call is None:
         return None
     added = call.results["output"].astype(np.float64)
-    return e.map(lambda a: a + added)
+    bias = case.operands["bias"].astype(np.float64).reshape(-1, *(1,) * (added.ndim - 2))
+    moved = e.map(lambda a: (a - bias) + added)
+    slack = np.where(e.high > e.low, 2.0**-51 * (np.abs(bias) + np.abs(added) + np.abs(moved.high)), 0.0)
+    return replace(moved, low=moved.low - slack, high=moved.high + slack)
 
 
 def _places(sample: Trial, name: str) -> Iterator[Fault]:
-    """For each index along an axis, whose slice of the truth it holds."""
-    truth = _expect(_TRUTH, sample.case, name, sample.claims)
-    actual = sample.results[name]
-    if truth is None or truth.low.shape != actual.shape or actual.size > 200_000:
-        return
-    for axis in range(actual.ndim):
-        source = _sources(actual, truth, axis, sample)
-        if source is not None and source != tuple(range(actual.shape[axis])):
-            kind, words = _moves(source, axis, sample, name)
-            yield Fault(kind, words, form=partial(_arranged, partial(_picked, axis, source)), here=True)
+    """Slices along an axis that hold zeros, or what belongs to another slice."""
+    for axis in range(sample.results[name].ndim):
+        source = _sources(sample, name, axis)
+        if source is None or source == tuple(range(len(source))):
+            continue
+        kind, words = _moves(source, axis, sample, name)
+        yield Fault(kind, words, looks=partial(_is_moved, axis, kind))
 
 
-def _sources(actual: Array, truth: Expect, axis: int, sample: Trial) -> Sizes | None:
-    found = []
-    n = actual.shape[axis]
-    for i in range(n):
+def _is_moved(axis: int, kind: str, trial: Trial, name: str) -> bool | None:
+    """Right results are as they must be: they say nothing against."""
+    if name not in trial.wrong:
+        return None
+    source = _sources(trial, name, axis, kind != "unwritten part")
+    if source is None:
+        return False
+    return kind != "unwritten part" or all(j < 0 for i, j in enumerate(source) if i != j)
+
+
+def _sources(trial: Trial, name: str, axis: int, moved: bool = False) -> Sizes | None:
+    """For each index along an axis, whose slice of the true value it holds; -1: zeros (if `moved`, last of all)."""
+    truth, actual = _expect(_TRUTH, trial.case, name, trial.claims), trial.results[name]
+    if truth is None or truth.low.shape != actual.shape or axis >= actual.ndim or actual.size > 200_000:
+        return None
+    found: list[int] = []
+    for i in range(actual.shape[axis]):
         part = np.take(actual, i, axis)
-        near = sorted(range(n), key=lambda j: abs(i - j))
-        if not part.any():
-            near = [-1]
-        for j in near:
-            there = truth.map(lambda a, j=j: np.zeros(part.shape) if j < 0 else np.take(a, j, axis))
-            if _explains(part, there, sample.case, sample.claims):
+        near = sorted(range(actual.shape[axis]), key=lambda j: abs(i - j))
+        for j in near if moved or part.any() else [i, -1]:
+            there = replace(truth.map(partial(_slice, axis, j)), over=False)
+            if _explains(part, there, trial.case, trial.claims) is not False:
                 found.append(j)
                 break
         else:
@@ -1192,43 +1300,48 @@ def _sources(actual: Array, truth: Expect, axis: int, sample: Trial) -> Sizes | 
     return tuple(found)
 
 
-def _picked(axis: int, source: Sizes, a: Any, case: Case) -> Any:
-    if a.shape[axis] != len(source):
-        raise ValueError("another size")
-    out = np.take(a, np.maximum(source, 0), axis)
-    out[(slice(None),) * axis + (np.asarray(source) < 0,)] = 0
-    return out
+def _slice(axis: int, index: int, a: Any) -> Any:
+    part = np.take(a, max(index, 0), axis)
+    return part if index >= 0 else np.zeros_like(part)
 
 
 def _moves(source: Sizes, axis: int, sample: Trial, name: str) -> tuple[str, str]:
     wrong = [i for i, j in enumerate(source) if i != j]
-    lost = [i for i in wrong if source[i] < 0]
     where = f"along axis {axis} of `{name}`"
     first = f"index {wrong[0]}" if len(wrong) == 1 else f"indices {wrong[0]} to {wrong[-1]}"
-    groups = sample.case.conv.groups if "weight" in sample.case.operands else 1
-    named = axis if name != "grad_weight" or axis > 1 else 1
-    kind = {0: "batch mix-up", 1: "group mix-up" if groups > 1 else "channel mix-up"}.get(named, "shifted")
-    if len(lost) == len(wrong):
+    if all(source[i] < 0 for i in wrong):
         return "unwritten part", f"leaves {first} at zero {where}"
-    if named > 1 and len(wrong) == 1 and wrong[0] in (0, len(source) - 1):
+    groups = sample.case.conv.groups if "weight" in sample.case.operands else 1
+    named = 1 if name == "grad_weight" and axis == 0 else axis if sample.case.operation.rank else 2
+    kind = {0: "batch mix-up", 1: "group mix-up" if groups > 1 else "channel mix-up"}.get(named, "shifted")
+    if kind == "shifted" and len(wrong) == 1 and wrong[0] in (0, len(source) - 1):
         kind = "border or halo"
     return kind, f"{first} {where} hold what belongs to {source[wrong[0]]}"
 
 
 def _factor(sample: Trial, name: str) -> Iterator[Fault]:
     """One factor between result and truth."""
-    truth = _expect(_TRUTH, sample.case, name, sample.claims)
-    actual = sample.results[name].astype(np.float64)
-    if truth is None or truth.low.shape != actual.shape or "backward" not in sample.case.operation.kind:
-        return
+    if "backward" in sample.case.operation.kind and (factor := _ratio(sample, name)) is not None:
+        words = f"`{name}` is {factor:g} times what it must be"
+        yield Fault("gradient scale or routing", words, looks=_is_scaled)
+
+
+def _is_scaled(trial: Trial, name: str) -> bool | None:
+    return _ratio(trial, name) is not None if name in trial.wrong else None
+
+
+def _ratio(trial: Trial, name: str) -> float | None:
+    truth = _expect(_TRUTH, trial.case, name, trial.claims)
+    actual = trial.results[name].astype(np.float64)
+    if truth is None or truth.low.shape != actual.shape:
+        return None
     middle = (truth.low + truth.high) / 2
     used = np.isfinite(middle) & (middle != 0)
-    if not used.any():
-        return
-    factor = float(np.median(actual[used] / middle[used]))
-    if factor not in (0.0, 1.0) and np.isfinite(factor):
-        words = f"`{name}` is {factor:g} times what it must be"
-        yield Fault("gradient scale or routing", words, after=partial(_times, factor), here=True)
+    factor = float(np.median(actual[used] / middle[used])) if used.any() else 0.0
+    if factor in (0.0, 1.0) or not np.isfinite(factor):
+        return None
+    fine = _explains(trial.results[name], _times(factor, truth, trial.case), trial.case, trial.claims)
+    return factor if fine else None
 
 
 def _times(factor: float, e: Expect, case: Case) -> Expect:
@@ -1245,7 +1358,7 @@ def _single_taps(sample: Trial, name: str) -> Iterator[Fault]:
         return
     shape = sample.case.operands[operand].shape
     inner = shape[1:] if operand == "weight" else shape
-    if prod(inner) > 64:
+    if not 1 < prod(inner) <= 64:
         return
     for where in np.ndindex(*inner):
         at = (slice(None), *where) if operand == "weight" else where
@@ -1271,7 +1384,9 @@ def _modes(case: Case) -> Iterator[Fault]:
         yield Fault(kind, words, _full, partial(_recropped, crop))
 
 
-def _full(case: Case) -> Case:
+def _full(case: Case) -> Case | None:
+    if case.settings["mode"] != "same":
+        return None
     return replace(case, arguments={"mode": "full"})
 
 
@@ -1331,10 +1446,16 @@ def _precision(case: Case, name: str, search: _Search, judged: Judged) -> Iterat
         if FORMATS[label].precision < max(own.precision, 24):
             form = partial(_narrow, FORMATS[label]) if label == "float32" else None
             words = f"carries sums in {FORMATS[label].precision} bits ({label})"
-            yield Fault("low-precision accumulator", words, form=form, claims={"accumulate": label})
+            yield Fault(
+                "low-precision accumulator",
+                words,
+                form=form,
+                claims={"accumulate": label},
+                needs=partial(_coarse, label),
+            )
     for algorithm in ("winograd(2,3)", "winograd(4,3)", "winograd(6,3)", "fft"):
         words = f"computes by {algorithm} without claiming it"
-        yield Fault("transform", words, claims={"algorithm": algorithm}, needs=_leaks)
+        yield Fault("transform", words, claims={"algorithm": algorithm}, needs=_leaks if algorithm == "fft" else None)
 
 
 _SIDES: dict[str, tuple[str, str]] = {
@@ -1383,6 +1504,15 @@ def _narrow(fmt: Format, form: Form, case: Case) -> Form:
 def _stored(fmt: Format, rounding: Callable[[Format, Any], Any], e: Expect, case: Case) -> Expect:
     with np.errstate(all="ignore"):
         return Expect(rounding(fmt, e.low), rounding(fmt, e.high), stored=True, fits=fmt)
+
+
+def _coarse(label: str, trial: Trial, name: str) -> bool:
+    """Somewhere the error is as large as roundings of the format make it."""
+    form = exact.forms(trial.case)[name]
+    truth = exact.value(form)
+    size = (form.magnitude + (0 if form.addend is None else np.abs(form.addend))) / np.asarray(form.divisor)
+    error = np.abs(trial.results[name].astype(np.float64) - truth.high)
+    return bool((error > FORMATS[label].unit_roundoff / 8 * size / np.maximum(form.terms, 1)).any())
 
 
 def _leaks(trial: Trial, name: str) -> bool:

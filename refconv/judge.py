@@ -15,7 +15,18 @@ from refconv.dtypes import Array, Float64Array, format_of, numpy_dtype
 from refconv.exact import Exact
 from refconv.spec import Case
 
-__all__ = ["Interval", "Violation", "enclosures", "form", "overlap", "same_bits", "untouched", "within"]
+__all__ = [
+    "Expected",
+    "Interval",
+    "Violation",
+    "enclosures",
+    "expect",
+    "form",
+    "overlap",
+    "same_bits",
+    "untouched",
+    "within",
+]
 
 Results = Mapping[str, Array]
 
@@ -101,16 +112,41 @@ def _first(where: Any) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape))
 
 
-def within(results: Results, case: Case, claims: Claims) -> float:
+@dataclass(frozen=True)
+class Expected:
+    """What is true of a call, and how far a kernel of the claimed class may be from it."""
+
+    case: Case
+    claims: Claims
+    forms: Mapping[str, exact.Form]
+    truth: Mapping[str, Exact]
+    room: Mapping[str, Float64Array]
+
+    def allowed(self, results: Results) -> Mapping[str, Float64Array]:
+        """The allowed error; what could have overflowed but is finite has not."""
+        if not any(np.isinf(r).any() for r in self.room.values()):
+            return self.room
+        finite = bound.allowed(self.case, self.claims, dict(self.forms), overflow=False)
+        shown = {name: np.isfinite(a.astype(np.float64)) for name, a in results.items()}
+        return {name: np.asarray(np.where(shown[name], finite[name], self.room[name])) for name in results}
+
+
+def expect(case: Case, claims: Claims) -> Expected:
+    """Exact values and allowed errors of a call on finite operands."""
+    forms = {} if case.operation.kind == "max_pool" else exact.forms(case)
+    return Expected(case, claims, forms, exact.values(case, forms), bound.allowed(case, claims, forms))
+
+
+def within(results: Results, case: Case, claims: Claims, expected: Expected | None = None) -> float:
     """Every element is one that a kernel of the claimed class can give; the largest error in units of the allowed one.
 
     The error of a result is its distance to the exact value or, where the output is narrower than the
     accumulator, the distance of the exact value to the reals that round to the result: the smallest
-    accumulation error that explains it.
+    accumulation error that explains it. `expected` saves computing what is expected of the call again.
     """
-    forms = {} if case.operation.kind == "max_pool" else exact.forms(case)
-    truth, found = exact.values(case, forms), parts(results)
-    room, worst = _room(found, case, claims, forms), 0.0
+    expected = expected or expect(case, claims)
+    found, truth, worst = parts(results), expected.truth, 0.0
+    room = expected.allowed(found)
     for name, actual in found.items():
         error = _error(actual, truth[name], case, claims)
         if claims.ties == "any" and case.operation.kind == "max_pool_backward":
@@ -120,16 +156,6 @@ def within(results: Results, case: Case, claims: Claims) -> float:
             _convict(name, actual, truth[name], room[name], ratio, case)
         worst = max(worst, float(ratio.max(initial=0.0)))
     return worst
-
-
-def _room(results: Results, case: Case, claims: Claims, forms: dict[str, exact.Form]) -> dict[str, Float64Array]:
-    """The allowed error; what could have overflowed but is finite has not."""
-    room = bound.allowed(case, claims, forms)
-    if not any(np.isinf(r).any() for r in room.values()):
-        return room
-    finite = bound.allowed(case, claims, forms, overflow=False)
-    shown = {name: np.isfinite(a.astype(np.float64)) for name, a in results.items()}
-    return {name: np.asarray(np.where(shown[name], finite[name], room[name])) for name in results}
 
 
 def parts(results: Results) -> dict[str, Array]:
@@ -276,8 +302,8 @@ def _around(values: Any, sure: Any) -> tuple[Float64Array, Float64Array]:
 
 def enclosures(results: Results, case: Case, claims: Claims) -> dict[str, Interval]:
     """For each result, the interval of exact values that explain it."""
-    found = parts(results)
-    room = _room(found, case, claims, {} if case.operation.kind == "max_pool" else exact.forms(case))
+    found, forms = parts(results), {} if case.operation.kind == "max_pool" else exact.forms(case)
+    room = Expected(case, claims, forms, {}, bound.allowed(case, claims, forms)).allowed(found)
     return {name: _enclosure(a, room[name], case, claims) for name, a in found.items()}
 
 

@@ -19,6 +19,7 @@ from refconv.bound import Claims
 from refconv.dtypes import Array
 from refconv.judge import Interval, Violation
 from refconv.precision import Ladder, Rung
+from refconv.sensitivity import Sensitivity
 from refconv.spec import OPERATIONS, Case, Operation
 from refconv.strategies import Scope
 from refconv.subject import Call, Declined, Failure, Subject
@@ -62,11 +63,13 @@ class Record:
     dtypes: Counter[str] = field(default_factory=Counter)
     worst: float | None = None
     rows: set[tuple[tuple[str, str], ...]] = field(default_factory=set)  # features of the accepted cases
-    missing: bool = False  # an operation that the law compares with, or the freedom to change an argument
+    missing: int = 0  # declined for want of an operation, a claim, or the freedom to change an argument
     # verified, violated, unverified, not applicable; absent: a characteristic that does not hold
     status: str = "unverified"
     violation: Violation | None = None
-    classes: dict[str, Rung | None] = field(default_factory=dict)  # by dtype, where the law observes precision
+    diagnosis: Any = None  # a diagnose.Diagnosis of the violation, where one was asked for
+    classes: dict[str, Rung | None] = field(default_factory=dict)  # by dtype, of all laws on the operation so far
+    sensitivity: Sensitivity = field(default_factory=Sensitivity)  # likewise
     seconds: float = 0.0
 
     def accept(self, case: Case | None, note: Any) -> None:
@@ -91,6 +94,7 @@ class Judged:
     operation: Operation
     effort: Effort = field(default_factory=Effort)
     ladder: Ladder = field(default_factory=Ladder, compare=False)
+    sensitivity: Sensitivity = field(default_factory=Sensitivity, compare=False)
 
     def __call__(self, case: Case) -> dict[str, Array]:
         return self.call(case).results
@@ -155,15 +159,16 @@ class Law:
         started = time.perf_counter()
         for turn in range(ROUNDS):
             record.violation = self._search(judged, record, turn)
-            if record.violation is not None or record.accepted >= ENOUGH or not record.declined or record.missing:
+            never = record.missing and not record.accepted
+            if record.violation is not None or record.accepted >= ENOUGH or not record.declined or never:
                 break
         if record.violation is not None:
             record.status = "violated" if required else "absent"
-        elif record.missing and not record.accepted:
-            record.status = "not applicable"
         elif record.accepted >= min(ENOUGH, record.cases):
             record.status = "verified" if record.accepted else "unverified"
-        record.classes = judged.ladder.classes()  # of all laws on the operation so far
+        elif record.missing and (never or record.missing == record.declined):
+            record.status = "not applicable"  # what was accepted changed nothing that is held fast, by chance
+        record.classes, record.sensitivity = judged.ladder.classes(), judged.sensitivity
         record.seconds = time.perf_counter() - started
         return record
 
@@ -182,9 +187,9 @@ class Law:
                 if drawn:
                     record.accept(case, note)
             except Declined as declined:
-                record.missing |= isinstance(declined, NotApplicable)
                 if drawn:
                     record.decline(str(declined))
+                    record.missing += isinstance(declined, NotApplicable)
             except Violation as violation:
                 violation.case = violation.case or case
                 latest.update(values)

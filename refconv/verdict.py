@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from refconv.cover import triples_of
-from refconv.law import Record
+from refconv.diagnose import diagnose
+from refconv.law import Judged, Record
 from refconv.precision import Rung
-from refconv.spec import Case
+from refconv.sensitivity import Sensitivity
+from refconv.spec import OPERATIONS, Case
 from refconv.strategies import plan
 from refconv.subject import Subject
 
@@ -23,6 +25,7 @@ __all__ = ["EXIT_CODES", "Verdict", "judge"]
 EXIT_CODES = {"correct": 0, "wrong": 1, "not verified": 5}
 SCHEMA = 1
 CENTRAL = "every_element_is_within_the_allowed_error"
+OBSERVATION = "precision_and_sensitivity_are_found_out"  # neither holds nor fails
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,18 @@ class Verdict:
         if any(r.status == "violated" for r in self.records):
             return "wrong"
         held = {r.operation for r in self.records if r.law == CENTRAL and r.status == "verified"}
-        return "correct" if self.complete and held and held == set(self.operations) else "not verified"
+        sure = self.complete and held and held == set(self.operations) and not self.blind
+        return "correct" if sure else "not verified"
+
+    @property
+    def sensitivity(self) -> dict[str, Sensitivity]:
+        """For each operation, which standard faults its cases would have caught."""
+        return {r.operation: r.sensitivity for r in self.records}
+
+    @property
+    def blind(self) -> list[str]:
+        """Operations on whose cases a standard fault would have gone by."""
+        return [op for op, s in self.sensitivity.items() if not s.sufficient(self.subject.claims)]
 
     @property
     def operations(self) -> list[str]:
@@ -63,7 +77,7 @@ class Verdict:
         """For each law that did not decide: how many operations hold it (verified) and how many do not (absent)."""
         out: dict[str, Counter[str]] = {}
         for r in self.records:
-            if not r.required:
+            if not r.required and r.law != OBSERVATION:
                 out.setdefault(r.law, Counter())[r.status] += 1
         return out
 
@@ -82,7 +96,18 @@ class Verdict:
 
 def judge(subjects: Iterable[Subject], records: Sequence[Record], **about: Any) -> list[Verdict]:
     """One verdict for each subject."""
-    return [Verdict(s, [r for r in records if r.subject == s.name], **about) for s in subjects]
+    verdicts = [Verdict(s, [r for r in records if r.subject == s.name], **about) for s in subjects]
+    for verdict in verdicts:
+        _explain(verdict)
+    return verdicts
+
+
+def _explain(verdict: Verdict) -> None:
+    """Say what is wrong with each operation, from the violation that is shown for it."""
+    first = {r.operation: r for r in reversed(verdict.violations)}
+    for record in first.values():
+        if record.violation is not None and record.diagnosis is None:
+            record.diagnosis = diagnose(record.violation, Judged(verdict.subject, OPERATIONS[record.operation]))
 
 
 def _elements(case: Case | None) -> int:
@@ -127,6 +152,11 @@ def _verdict(v: Verdict) -> dict[str, Any]:
             {"operation": op, "dtype": dtype, "class": rung and rung.words, "claims": rung and dict(rung.claims)}
             for (op, dtype), rung in v.classes.items()
         ],
+        "sensitivity": [
+            {"operation": op, "fault": fault, "meant": s.meant[fault], "caught": s.caught[fault]}
+            for op, s in v.sensitivity.items()
+            for fault in s.meant
+        ],
         "laws": [_record(r) for r in v.records],
     }
 
@@ -147,6 +177,7 @@ def _record(r: Record) -> dict[str, Any]:
         "worst": _number(r.worst),
         "seconds": round(r.seconds, 3),
         "violation": None if r.violation is None else _violation(r.violation),
+        "diagnosis": None if r.diagnosis is None else vars(r.diagnosis),
     }
 
 

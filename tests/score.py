@@ -1,6 +1,6 @@
 """Scores the judge on the corpus of mutants: who is convicted, by which law, after how long; who is accused falsely.
 
-python -m tests.score [--profile quick] [NAME ...]
+python -m tests.score [--profile quick] [--diagnose] [NAME ...]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from refconv.adapters import ADAPTERS
+from refconv.diagnose import diagnose
 from refconv.law import Effort, Judged, Record
 from refconv.options import PROFILES
 from refconv.spec import KINDS
@@ -52,6 +53,8 @@ class Outcome:
     seconds: float = 0.0
     unverified: list[str] = field(default_factory=list)
     said: str = ""
+    diagnosis: str = ""  # right, wrong or unknown, where one was asked for
+    what: str = ""
 
 
 @cache
@@ -82,7 +85,7 @@ def records(one: Subject, effort: Effort) -> Iterator[Record]:
                 yield rule.run(Judged(one, operation, effort))
 
 
-def judged(path: Path, effort: Effort) -> Outcome:
+def judged(path: Path, effort: Effort, explain: bool = False) -> Outcome:
     """The outcome for one mutant; stops at the first violation."""
     warnings.simplefilter("ignore")
     started = time.perf_counter()
@@ -96,9 +99,23 @@ def judged(path: Path, effort: Effort) -> Outcome:
             outcome.elements = next(iter(case.operands.values())).size if case else 0
             if case and "input" in case.operands:
                 outcome.elements = case.operands["input"].size
+            if explain:
+                outcome.diagnosis, outcome.what = explained(path, record)
             break
     outcome.seconds = time.perf_counter() - started
     return outcome
+
+
+def explained(path: Path, record: Record) -> tuple[str, str]:
+    """Whether the diagnosis is one that the mutant's header names, and the diagnosis itself."""
+    one = subject(path)
+    operation = next(op for op in one.operations if op.name == record.operation)
+    assert record.violation is not None
+    found = diagnose(record.violation, Judged(one, operation))
+    said = re.search(r"^Diagnosis: (.+)\.$", path.read_text(), re.M)
+    # kinds hold an "or" themselves: "border or halo"
+    right = said is not None and re.search(rf"(^| or ){re.escape(found.kind)}($| or )", said.group(1))
+    return "right" if right else "unknown" if found.kind == "unknown" else "wrong", str(found)
 
 
 # A process that a mutant ends itself takes the judge with it until subjects run in processes of their own.
@@ -115,14 +132,21 @@ def main() -> int:
     parser.add_argument("--profile", choices=list(PROFILES), default="quick")
     parser.add_argument("--shrink", action="store_true", help="bring each failing case down to size")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--diagnose", action="store_true", help="hold what is said to be wrong against the headers")
     options = parser.parse_args()
     effort = Effort(PROFILES[options.profile], shrinks=options.shrink)
     paths = [p for kind in ("wrong", "right") for p in corpus(kind, options.names)]
     by_law: Counter[str] = Counter()
     missed, accused, sizes = [], [], []
+    diagnoses: dict[str, list[str]] = {}
     with ProcessPoolExecutor(options.jobs) as pool:
-        for done, outcome in enumerate(pool.map(judged, paths, [effort] * len(paths)), 1):
+        for done, outcome in enumerate(
+            pool.map(judged, paths, *([v] * len(paths) for v in (effort, options.diagnose))), 1
+        ):
             print(f"{done:4}/{len(paths)} {outcome.kind:5} {outcome.name:42} {outcome.seconds:6.1f} s  {outcome.law}")
+            if outcome.diagnosis:
+                print(f"          {outcome.diagnosis:8} {outcome.what}")
+                diagnoses.setdefault(outcome.diagnosis, []).append(outcome.name)
             sys.stdout.flush()
             by_law[outcome.law] += outcome.kind == "wrong"
             if outcome.kind == "wrong":
@@ -135,6 +159,9 @@ def main() -> int:
         print(f"  {count:4} {law or '(nobody)'}")
     small = sum(s <= 64 for s in sizes)
     print(f"\nwrong: {len(sizes)} of {len(sizes) + len(missed)} convicted; missed: {', '.join(missed) or 'none'}")
+    if options.diagnose:
+        counts = ", ".join(f"{len(diagnoses.get(state, []))} {state}" for state in ("right", "wrong", "unknown"))
+        print(f"diagnoses: {counts}; wrong: {', '.join(diagnoses.get('wrong', [])) or 'none'}")
     if options.shrink:
         print(f"failing case of at most 64 input elements: {small} of {len(sizes)}")
     print(f"right: {len(accused)} accused" + "".join(f"\n{text}" for text in accused))

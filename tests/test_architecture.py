@@ -30,14 +30,16 @@ LAYERS = {
     "judge": 4,
     "shrink": 5,
     "precision": 5,
+    "sensitivity": 5,
     "subject": 5,
     "law": 6,
     "adapters": 6,
     "relations": 7,
-    "verdict": 7,
+    "diagnose": 7,
     "options": 7,
-    "report": 8,
-    "cli": 9,
+    "verdict": 8,
+    "report": 9,
+    "cli": 10,
 }
 DOORS = {"convolution", "pooling", "signal", "receptive"}
 

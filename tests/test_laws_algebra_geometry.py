@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 WRONG = ROOT / "tests" / "mutants" / "wrong"
 
 
-def _laws():
+def _laws(*chapters):
     found = {}
-    for chapter in ("algebra", "geometry"):
+    for chapter in chapters:
         path = ROOT / "properties" / f"test_{chapter}.py"
         spec = importlib.util.spec_from_file_location(f"laws_{chapter}", path)
         module = importlib.util.module_from_spec(spec)
@@ -29,7 +29,7 @@ def _laws():
     return found
 
 
-LAWS = _laws()
+LAWS = _laws("algebra", "geometry")
 
 
 # ---------------------------------------------------------------------------------------- faulty functions
@@ -243,35 +243,40 @@ def test_law_accepts_what_is_correct(name):
 
 # what a subject that can do one thing only says of itself: its calls must be no others
 NARROW = {
-    "conv2d": ({"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": 1}, (3, 3)),
-    "conv1d": ({"kernel_size": 4, "stride": 2, "padding": 0, "batch": 1, "input_size": 9, "in_channels": 3}, (4,)),
-    "conv_transpose2d": ({"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1, "groups": 1}, (3, 3)),
-    "max_pool2d": ({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": False, "dilation": 1}, None),
-    "avg_pool2d": ({"kernel_size": 2, "stride": 1, "padding": 1, "count_include_pad": False}, None),
+    "conv2d": {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": 1},
+    "conv1d": {"kernel_size": 4, "stride": 2, "padding": 0, "batch": 1, "input_size": 9, "in_channels": 3},
+    "conv_transpose2d": {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1, "groups": 1},
+    "max_pool2d": {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": False, "dilation": 1},
+    "avg_pool2d": {"kernel_size": 2, "stride": 1, "padding": 1, "count_include_pad": False},
 }
+
+
+EVERY = _laws(*(path.stem.removeprefix("test_") for path in sorted((ROOT / "properties").glob("test_*.py"))))
 
 
 @pytest.mark.parametrize("name", NARROW)
 @pytest.mark.filterwarnings("ignore")
 def test_laws_call_nothing_but_what_is_fixed(name):
-    fix, kernel = NARROW[name]
+    fix = NARROW[name]
     function, operation = getattr(refconv, name), OPERATIONS[name]
+
+    strays = []  # also of calls that a law expects to fail
 
     def narrow(x, *weights, **arguments):
         said = {**operation.arguments, **arguments}
-        for argument in fix.keys() & said.keys():
-            assert np.all(np.array(said[argument]) == fix[argument]), argument
-        assert kernel is None or weights[0].shape[2:] == kernel
-        assert x.shape[0] == fix.get("batch", x.shape[0])
-        assert x.shape[1] == fix.get("in_channels", x.shape[1])
-        assert all(n == fix.get("input_size", n) for n in x.shape[2:])
+        sizes = {"batch": x.shape[:1], "in_channels": x.shape[1:2], "input_size": x.shape[2:]}
+        if weights:
+            sizes["kernel_size"] = weights[0].shape[2:]
+        found = {**said, **sizes}
+        strays.extend(n for n, v in fix.items() if n in found and not np.all(np.array(found[n]) == v))
         return function(x, *weights, **arguments)
 
     subject = Subject("narrow", {name: narrow}, scope=Scope(fix=fix))
-    for law in LAWS.values():
+    for law in EVERY.values():
         if law.kind in (operation.kind, "batched", "operation"):
             record = law.run(Judged(subject, operation, Effort(examples=30)))
-            assert record.status != "violated", (record.law, record.violation)
+            assert record.status in ("verified", "not applicable"), (record.law, record.violation, record.reasons)
+            assert not strays, (record.law, strays)
 
 
 def test_laws_name_kinds():

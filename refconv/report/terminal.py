@@ -35,7 +35,7 @@ def show(verdict: Verdict, console: Console) -> None:
         table = _table(verdict, short=True)
     console.print(table)
     console.print(Text(_LEGEND, style="dim"), soft_wrap=True)
-    for line in (*_precision(verdict), *_remarks(verdict)):
+    for line in (*_precision(verdict), *_sensitivity(verdict), *_remarks(verdict)):
         console.print(Text(line), soft_wrap=True)
     broken = verdict.violations
     for record in _distinct(broken)[:SHOWN_VIOLATIONS]:
@@ -119,6 +119,20 @@ def _precision(v: Verdict) -> Iterable[str]:
         yield f"{dtype} computes as {words}" + ("" if everywhere else f": {', '.join(operations)}")
 
 
+def _sensitivity(v: Verdict) -> Iterable[str]:
+    """What the cases would have caught, over all operations; and where they would not."""
+    meant: Counter[str] = Counter()
+    caught: Counter[str] = Counter()
+    for one in v.sensitivity.values():
+        meant += one.meant
+        caught += one.caught
+    if meant:
+        shares = ", ".join(f"{fault} on {100 * caught[fault] / meant[fault]:.0f} %" for fault in meant)
+        yield f"sensitivity: the cases would have caught {shares} of them"
+    if v.blind:
+        yield f"not verified: the cases of {', '.join(v.blind)} would have missed a standard fault"
+
+
 def _remarks(v: Verdict) -> Iterable[str]:
     if not v.complete:
         yield "not every law was judged to its end: this is what was found so far"
@@ -184,6 +198,8 @@ def _violation(record: Record, console: Console) -> None:
     assert violation is not None
     console.print(Text(f"{record.operation}: {record.statement}", style="bold"), soft_wrap=True)
     console.print(Text(str(violation)), soft_wrap=True, highlight=False)
+    if record.diagnosis is not None:
+        console.print(Text(f"what     {record.diagnosis}"), soft_wrap=True, highlight=False)
     if violation.case is not None:
         console.print(Text(_operands(violation.case)), soft_wrap=True, highlight=False)
 

@@ -17,7 +17,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     batch, channels, height, width = input.shape
     shape = (batch, channels, top + height + bottom, left + width + right)
     count = int(np.prod(shape))
-    if SPACE.get(input.dtype, np.zeros(0)).size < count:
+    if input.dtype not in SPACE or SPACE[input.dtype].size < count:
         SPACE[input.dtype] = np.empty(count, input.dtype)
     image = SPACE[input.dtype][:count].reshape(shape)
     image[...] = 0

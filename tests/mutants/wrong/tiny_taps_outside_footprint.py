@@ -15,7 +15,7 @@ import _base
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     wins = _base.unfold(input, weight.shape[2:], stride, padding, dilation)
-    if groups != 1 or not np.isfinite(weight.astype(float)).all():
+    if groups != 1 or input.shape[1] != weight.shape[1] or not np.isfinite(weight.astype(float)).all():
         return _base.conv(input, weight, bias, stride, padding, dilation, groups)
     image = _base.pad(input.astype(wins.dtype), _base.pairs(padding, 2, weight.shape[2:], dilation, stride))
     (s, t), (d, e) = _base.per_axis(stride, 2), _base.per_axis(dilation, 2)
