@@ -767,8 +767,9 @@ def _orientation(name: str, case: Case) -> Iterator[tuple[str, str, str, Edit]]:
     a = case.operands[name]
     axes = tuple(range(-(case.operation.rank or 3), 0))
     yield "flipped kernel", f"reads `{name}` backwards on every axis", name, partial(_flip, axes)
-    for axis in axes[: len(axes) * (len(axes) > 1)]:
-        yield "flipped kernel", f"reads `{name}` backwards along axis {axis}", name, partial(_flip, (axis,))
+    for some in (s for size in range(1, len(axes)) for s in combinations(axes, size)):
+        words = f"reads `{name}` backwards along axis {' and '.join(map(str, some))}"
+        yield "flipped kernel", words, name, partial(_flip, some)
     if np.iscomplexobj(a):
         yield "conjugation", f"does not conjugate `{name}`", name, lambda a, case: a.conj()
     for i, j in combinations(axes[: 3 * (name == "weight")], 2):
