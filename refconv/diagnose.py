@@ -26,12 +26,14 @@ from refconv.dtypes import FORMATS, Array, Float64Array, Format, format_of
 from refconv.exact import Form
 from refconv.judge import Violation
 from refconv.law import Judged
-from refconv.spec import Case, ConvSpec, PoolSpec, Sizes, conv_spec
+from refconv.spec import Case, ConvSpec, PoolSpec, Sizes, conv_spec, transposed_spec
 from refconv.subject import Call, Declined, Failure
 
 __all__ = ["KINDS", "Diagnosis", "diagnose"]
 
 MOST = 12  # wrong calls that a hypothesis has to explain, the failing ones included
+SMALL = 6_000  # operand elements of a call that is tried in many ways
+LARGE = 50_000  # operand elements above which a call is tried on fewer data
 PATIENCE = 5.0  # seconds after which no more hypotheses are tried
 
 # What can be named, in the order of preference where two explain the same.
@@ -142,11 +144,13 @@ def _memory(case: Case, judged: Judged) -> Diagnosis | None:
 
 def _history(case: Case, judged: Judged) -> Diagnosis | None:
     """Calls that give what an earlier one should have given, or not the same each time."""
+    if _size(case) > SMALL:
+        return _unsteady(case, judged, 4)
     for in_place in (False, True):
         found = [_second(case, 5 + i, in_place, judged) for i in range(2)]
-        if found[0] and found[0] == found[1]:
+        if found[0] is not None and found[0] == found[1]:
             return found[0]
-    return _unsteady(case, judged)
+    return _unsteady(case, judged, 16)
 
 
 def _second(case: Case, seed: int, in_place: bool, judged: Judged) -> Diagnosis | None:
@@ -190,8 +194,12 @@ def _mixed(call: Call, old: Case, new: Case, judged: Judged) -> Diagnosis | None
     return None
 
 
-def _unsteady(case: Case, judged: Judged) -> Diagnosis | None:
-    calls = [c.results for c in (_call(case, judged) for _ in range(16)) if c]
+def _size(case: Case) -> int:
+    return sum(a.size for a in case.operands.values())
+
+
+def _unsteady(case: Case, judged: Judged, times: int) -> Diagnosis | None:
+    calls = [c.results for c in (_call(case, judged) for _ in range(times)) if c]
     wrong = [not _right(case, results, judged) for results in calls]
     if any(wrong) and not all(wrong):
         said = f"{sum(wrong)} of {len(wrong)} equal calls are wrong"
@@ -213,7 +221,7 @@ class Trial:
 
     @property
     def cost(self) -> int:
-        return sum(a.size for a in self.case.operands.values())
+        return _size(self.case)
 
 
 def _call(case: Case, judged: Judged, memory: Call | None = None) -> Call | None:
@@ -251,6 +259,20 @@ def _near(case: Case, names: Sequence[str]) -> list[Case]:
     return [_filled(case, shapes, name, seed) for seed, name in enumerate(names)]
 
 
+def _grown(case: Case) -> list[Case]:
+    """The same arguments on larger images."""
+    if case.operation.rank == 0 or "backward" in case.operation.kind:
+        return []
+    shapes = {name: a.shape for name, a in case.operands.items()}
+    n, c, *size = shapes["input"]
+    family = "ties" if case.operation.kind == "max_pool" else "denseint"
+    out = []
+    for i, more in enumerate((1, 6)):
+        shapes["input"] = (max(n, 2), c, *(s + more + axis for axis, s in enumerate(size)))
+        out.append(_filled(case, shapes, family, 20 + i))
+    return [c for c in out if _size(c) <= LARGE]
+
+
 def _filled(case: Case, shapes: Mapping[str, Sizes], family: str, seed: int) -> Case:
     blank = replace(case, operands={name: np.ones(shape) for name, shape in shapes.items()}, layout="contiguous")
     operands = families.fill(family, shapes, families.Room(case.dtype, _terms(blank)), seed)
@@ -263,7 +285,7 @@ def _terms(case: Case) -> int:
     return int(max((f.terms.max(initial=1) for f in exact.forms(case).values()), default=1))
 
 
-def _drawn(case: Case, judged: Judged, number: int = 40) -> list[Case]:
+def _drawn(case: Case, judged: Judged, number: int = 30) -> list[Case]:
     """Other calls of the operation, on data that leave no room for error."""
     names = ("ties", "negative") if case.operation.kind.startswith("max_pool") else ("denseint",)
     scope = replace(judged.subject.scope, dtypes=(case.dtype,), families=names, layouts=("contiguous",), empty=False)
@@ -281,7 +303,7 @@ def _drawn(case: Case, judged: Judged, number: int = 40) -> list[Case]:
 
     draw = hypothesis.given(strategies.cases(case.operation, scope))(keep)
     hypothesis.seed(0)(drawing(draw))()
-    return [c for c in found if sum(a.size for a in c.operands.values()) <= 6000]
+    return [c for c in found if _size(c) <= SMALL]
 
 
 # ------------------------------------------------------------------------------- what a faulty kernel gives
@@ -393,11 +415,13 @@ def _values(violation: Violation, judged: Judged) -> Diagnosis:
     assert case is not None
     maximum = case.operation.kind.startswith("max_pool")
     failing = _trial(case, judged)
-    near = [t for c in _near(case, _FRESH_MAX if maximum else _FRESH) if (t := _trial(c, judged))]
+    fresh = _FRESH_MAX if maximum else _FRESH
+    large = _size(case) > LARGE
+    near = [t for c in _near(case, fresh[:2] if large else fresh) if (t := _trial(c, judged))]
     name = _named(violation, failing, near)
     if failing and not _finite(case) and not any(t.wrong for t in near):
         return Diagnosis("NaN handling", "wrong only where an operand is not finite", f"{len(near)} finite calls right")
-    others = [t for c in _drawn(case, judged) if (t := _trial(c, judged))]
+    others = [t for c in (*_grown(case), *_drawn(case, judged)) if (t := _trial(c, judged))]
     trials = [t for t in [*([failing] if failing else []), *near, *others] if name in t.results]
     wrong = sorted((t for t in trials if name in t.wrong), key=lambda t: t.cost)
     if wrong and all(t.results[name].size == 0 and t.results[name].shape != t.case.shapes[name] for t in wrong):
@@ -411,8 +435,11 @@ def _values(violation: Violation, judged: Judged) -> Diagnosis:
     right = sorted((t for t in trials if name not in t.wrong), key=lambda t: t.cost)
     search = _Search(name, failing, _fewer(wrong, same, failing), same, right, spared)
     for stage in (_structure, _precision):
-        if found := search.best(stage(case, name, search, judged)):
+        found, complete = search.best(stage(case, name, search, judged))
+        if found:
             return found
+        if not complete:
+            return Diagnosis("unknown", "the calls are too large to try every hypothesis")
     return Diagnosis("unknown", KINDS["unknown"], f"{len(wrong)} of {len(trials)} calls tried are wrong")
 
 
@@ -447,23 +474,26 @@ class _Search:
     right: list[Trial]
     spared: list[Trial]  # right ones of the failing call's shapes
 
-    def best(self, faults: Iterator[Fault]) -> Diagnosis | None:
+    def best(self, faults: Iterator[Fault]) -> tuple[Diagnosis | None, bool]:
+        """The best confirmed hypothesis, and whether all were tried."""
         order, found, started = list(KINDS), [], time.perf_counter()
         for i, fault in enumerate(faults):
             if (score := self._score(fault)) is not None:
                 found.append((*score, order.index(fault.kind), i, fault))
             if time.perf_counter() - started > PATIENCE:
                 break
+        else:
+            started = np.inf
+        complete = bool(np.isinf(started))
         if not found:
-            return None
+            return None, complete
         found.sort(key=lambda row: row[:4])
         first = found[0]
         fault = first[4]
         rivals = [f for *score, _, _, f in found if score == list(first[:2]) and f.kind != fault.kind]
         words = fault.words + (f"; equally: {rivals[0].words}" if rivals else "")
-        return Diagnosis(
-            fault.kind, words, f"explains what {-first[0]} wrong calls gave, and no tried one speaks against it"
-        )
+        evidence = f"explains what {-first[0]} wrong calls gave, and none tried speaks against it"
+        return Diagnosis(fault.kind, words, evidence), complete
 
     def _score(self, fault: Fault) -> tuple[int, int] | None:
         """(-trials explained, right trials that should be wrong); None where a wrong one is not explained."""
@@ -687,12 +717,31 @@ def _geometric(case: Case) -> Iterator[Fault]:
     if case.operation.kind == "conv_transpose":
         for kind, words, order in _EXTRA_ROWS:
             yield Fault(kind, words, partial(_bend_extra, order))
+        yield Fault("shifted", "puts `output_padding` before the data", _extra_before, _late_products)
     if case.operation.kind == "max_pool":
         yield Fault("pooling rule", "keeps windows of ceil mode that start in the padding", _ceil_extra)
 
 
 def _bend_extra(change: Callable[[Sizes], Sizes], case: Case) -> Case:
     return _with(case, case.conv, change(case.output_padding))
+
+
+def _extra_before(case: Case) -> Case:
+    pads = tuple((max(a - x, 0), b) for (a, b), x in zip(case.conv.padding, case.output_padding, strict=True))
+    return _with(case, _kept(replace(case.conv, padding=pads), case))
+
+
+def _late_products(form: Form, case: Case) -> Form:
+    """What output padding moves beyond the leading padding; the arguments still say how much that is."""
+    before = transposed_spec(case.operation.rank, **case.settings)[0].padding
+    late = [max(x - a, 0) for (a, _), x in zip(before, case.output_padding, strict=True)]
+
+    def move(a: Any, case: Case) -> Any:
+        for i, by in enumerate(late):
+            a = _moved(2 + i, by, a, case) if by else a
+        return a
+
+    return _products(move, form, case)
 
 
 _EXTRA_ROWS: tuple[tuple[str, str, Callable[[Sizes], Sizes]], ...] = (
@@ -865,6 +914,10 @@ def _regroup(order: Callable[[Any], Any], side: str, a: Any, case: Case) -> Any:
     return np.take(a, [g * per + i for g in order(np.arange(groups)) for i in range(per)], axis)
 
 
+def _regrouped(order: Callable[[Any], Any], a: Any, case: Case) -> Any:
+    return _regroup(order, "in", a, case)
+
+
 def _deal(back: bool, a: Any, case: Case) -> Any:
     groups, n = case.conv.groups, a.shape[1]
     shape = (n // groups, groups) if back else (groups, n // groups)
@@ -987,7 +1040,8 @@ def _last_rows(case: Case, a: Any, value: Any) -> Any:
     out = np.array(a)
     for i, extra in enumerate(case.output_padding):
         if extra:
-            out[(..., slice(-extra, None), *(slice(None),) * (len(case.output_padding) - 1 - i))] = value
+            where: Any = (..., slice(-extra, None), *(slice(None),) * (len(case.output_padding) - 1 - i))
+            out[where] = value
     return out
 
 
@@ -1001,15 +1055,6 @@ def _reached(a: Any, case: Case) -> Any:
     spec, places = case.conv, case.operands["grad_output"].shape[2:]
     axes = zip(places, spec.stride, _extents(spec, case), spec.padding, strict=True)
     return a[(..., *(slice((n - 1) * s + e - b) for n, s, e, (b, _) in axes))]
-
-
-def _output_padding_before(form: Form, case: Case) -> Form:
-    def move(a: Any, case: Case) -> Any:
-        for i, extra in enumerate(case.output_padding):
-            a = _moved(2 + i, extra, a, case) if extra else a
-        return a
-
-    return _products(move, form, case)
 
 
 def _last_column_tap(form: Form, case: Case) -> Form:
@@ -1042,7 +1087,6 @@ _RESULT_ROWS: tuple[tuple[str, str, str, Callable[[Form, Case], Form | None]], .
     ("dropped tap", "the last column leaves out the last column of taps", "conv", _last_column_tap),
     ("border or halo", "leaves the rows that output padding adds without products", "conv_transpose",
      partial(_products, lambda a, c: _last_rows(c, a, 0))),
-    ("ignored argument", "puts `output_padding` before the data", "conv_transpose", _output_padding_before),
 )  # fmt: skip
 
 
@@ -1052,6 +1096,9 @@ def _result(case: Case) -> Iterator[Fault]:
     for what, words, only, form in _RESULT_ROWS:
         if only in ("", kind):
             yield Fault(what, words, form=form)
+    if kind in ("conv", "conv_transpose"):
+        for words, order in _GROUP_ORDERS:
+            yield Fault("group mix-up", f"{words} in `output`", form=partial(_products, partial(_regrouped, order)))
     for i in range(-rank, 0):
         for by in (1, -1):
             words = f"the result lies one place beside along axis {i}"
@@ -1314,7 +1361,8 @@ def _moves(source: Sizes, axis: int, sample: Trial, name: str) -> tuple[str, str
         return "unwritten part", f"leaves {first} at zero {where}"
     groups = sample.case.conv.groups if "weight" in sample.case.operands else 1
     named = 1 if name == "grad_weight" and axis == 0 else axis if sample.case.operation.rank else 2
-    kind = {0: "batch mix-up", 1: "group mix-up" if groups > 1 else "channel mix-up"}.get(named, "shifted")
+    exchanged = groups > 1 and sorted(source) == list(range(len(source)))
+    kind = {0: "batch mix-up", 1: "group mix-up" if exchanged else "channel mix-up"}.get(named, "shifted")
     if kind == "shifted" and len(wrong) == 1 and wrong[0] in (0, len(source) - 1):
         kind = "border or halo"
     return kind, f"{first} {where} hold what belongs to {source[wrong[0]]}"
@@ -1324,7 +1372,11 @@ def _factor(sample: Trial, name: str) -> Iterator[Fault]:
     """One factor between result and truth."""
     if "backward" in sample.case.operation.kind and (factor := _ratio(sample, name)) is not None:
         words = f"`{name}` is {factor:g} times what it must be"
-        yield Fault("gradient scale or routing", words, looks=_is_scaled)
+        yield Fault("gradient scale or routing", words, looks=_is_scaled, needs=_many)
+
+
+def _many(trial: Trial, name: str) -> bool:
+    return np.count_nonzero(trial.results[name]) > 3
 
 
 def _is_scaled(trial: Trial, name: str) -> bool | None:
@@ -1443,6 +1495,8 @@ def _precision(case: Case, name: str, search: _Search, judged: Judged) -> Iterat
             if not (fmt is own and words == "rounds"):
                 after = partial(_stored, fmt, rounding)
                 yield Fault("low-precision output", f"{words} the result to {fmt.name}", after=after)
+    if case.operation.kind == "max_pool":
+        return
     for label in ("float32", "float16", "bfloat16"):
         if FORMATS[label].precision < max(own.precision, 24):
             form = partial(_narrow, FORMATS[label]) if label == "float32" else None
@@ -1510,6 +1564,8 @@ def _stored(fmt: Format, rounding: Callable[[Format, Any], Any], e: Expect, case
 def _coarse(label: str, trial: Trial, name: str) -> bool:
     """Somewhere the error is as large as roundings of the format make it."""
     form = exact.forms(trial.case)[name]
+    if form.terms.max(initial=0) > 256:  # there the bound leaves room for a lost product
+        return False
     truth = exact.value(form)
     size = (form.magnitude + (0 if form.addend is None else np.abs(form.addend))) / np.asarray(form.divisor)
     error = np.abs(trial.results[name].astype(np.float64) - truth.high)

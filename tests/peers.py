@@ -15,11 +15,11 @@ import time
 import types
 import unittest
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, partial
 from math import prod
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +29,7 @@ import ml_dtypes
 import numpy as np
 import scipy.signal
 import torch
+from torch.autograd.gradcheck import GradcheckError
 
 from refconv.dtypes import numpy_dtype
 from refconv.law import Effort
@@ -38,7 +39,7 @@ from refconv.subject import Subject
 from tests import score
 
 PAGE = Path(__file__).parent.parent / "PEERS.md"
-LIMIT = 20  # seconds for one mutant under one port
+LIMIT = 20  # seconds of processor time for one mutant under one port
 CLASSES = (
     "geometry",
     "indexing",
@@ -290,50 +291,51 @@ class Wrapped(torch.autograd.Function):
         return (None, None, *map(tensor, ctx.back(array_of(grads[0]), *operands)))
 
 
-SHAPES = 5  # of OpInfo's samples, for gradcheck
+SHAPES = 4  # of OpInfo's samples, for gradcheck
 
 
 @cache
 def small_samples(name: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """OpInfo's samples of at most 400 numbers, SHAPES of them spread over all."""
-    fit = [s for s in samples(name, "float64") if all(a.size for a in s[0]) and sum(a.size for a in s[0]) <= 400]
+    """OpInfo's samples of at most 300 numbers, SHAPES of them spread over all."""
+    fit = [s for s in samples(name, "float64") if all(a.size for a in s[0]) and sum(a.size for a in s[0]) <= 300]
     return [fit[round(i * (len(fit) - 1) / (SHAPES - 1))] for i in range(SHAPES)]
 
 
-def gradcheck(one: Subject, operation: Operation) -> Iterator[None]:
-    """The subject's half with PyTorch's other half, in float64 with the default tolerances."""
+def gradcheck(one: Subject, operation: Operation, operands: Sequence[Any], arguments: dict[str, Any]) -> None:
+    """The subject's forward or backward function with PyTorch's other half, in float64, default tolerances."""
     forward = OPERATIONS[operation.forward]
-    back = OPERATIONS[f"{operation.forward}_backward"] if "transpose" not in operation.name else None
+    function = getattr(torch.nn.functional, forward.name)
 
-    for operands, arguments in small_samples(forward.name):
+    def right(*arrays: Any) -> Any:
+        return by_torch(forward, arrays, arguments)[0]
 
-        def right(*arrays: Any, _arguments: dict[str, Any] = arguments) -> Any:
-            return by_torch(forward, arrays, _arguments)[0]
+    def right_back(grad: Any, *arrays: Any) -> Any:
+        leaves = [tensor(a).requires_grad_() for a in arrays]
+        with torch.enable_grad():
+            out = function(*leaves, **arguments)
+        return map(array_of, torch.autograd.grad(out, leaves, tensor(grad)))
 
-        def right_back(grad: Any, *arrays: Any, _arguments: dict[str, Any] = arguments) -> Any:
-            leaves = [tensor(a).requires_grad_() for a in arrays]
-            with torch.enable_grad():
-                out = getattr(torch.nn.functional, forward.name)(*leaves, **_arguments)
-            return map(array_of, torch.autograd.grad(out, leaves, tensor(grad)))
+    def mine(*arrays: Any) -> Any:
+        return called(one, operation, arrays, arguments)[0]
 
-        def mine(*arrays: Any, _arguments: dict[str, Any] = arguments) -> Any:
-            return called(one, forward, arrays, _arguments)[0]
+    def mine_back(grad: Any, *arrays: Any) -> Any:
+        return called(one, operation, (grad, *arrays[:2]), arguments)
 
-        def mine_back(grad: Any, *arrays: Any, _arguments: dict[str, Any] = arguments) -> Any:
-            assert back is not None
-            return called(one, back, (grad, *arrays[:2]), _arguments)[: len(arrays)]
-
-        inputs = tuple(tensor(a).requires_grad_() for a in operands)
-        pair = (mine, right_back) if operation is forward else (right, mine_back)
-        try:
-            torch.autograd.gradcheck(lambda *t, _pair=pair: Wrapped.apply(*_pair, *t), inputs)
-        except torch.autograd.gradcheck.GradcheckError as error:
+    pair = (mine, right_back) if operation is forward else (right, mine_back)
+    inputs = tuple(tensor(a).requires_grad_() for a in operands)
+    try:
+        torch.autograd.gradcheck(lambda *given: Wrapped.apply(*pair, *given), inputs)
+    except GradcheckError as error:
+        raise Guilty(short(error)) from None
+    except RuntimeError as error:
+        if "Wrapped" in str(error):  # a gradient of the wrong shape
             raise Guilty(short(error)) from None
-        yield
+        raise
 
 
 # --------------------------------------------------------------------------------------------- random shapes
-# What most projects write themselves: uniform small shapes, normal data, NumPy's default rule. field: none to cite.
+# What a project writes itself: uniform small shapes, normal data, NumPy's rule; there is no source to cite. The second
+# row is the same with a tolerance such as one is brought to by the first.
 
 
 def drawn(rng: np.random.Generator, op: Operation) -> tuple[list[tuple[int, ...]], dict[str, Any]]:
@@ -396,8 +398,9 @@ def random_shapes(operation: Operation, dtypes: Sequence[str]) -> Iterator[list[
     yield from random_trials(operation, tuple(dtypes))
 
 
-def numpy_default(got: Any, expected: Any) -> bool:
-    return bool(within(got, expected, 1e-8, 1e-5).all())  # as NumPy's: shapes are broadcast, dtypes do not count
+def by_size(absolute: float, relative: float) -> Callable[[Any, Any], bool]:
+    """As NumPy's rule, whose defaults are 1e-8 and 1e-5: shapes are broadcast, dtypes do not count."""
+    return lambda got, expected: bool(within(got, expected, absolute, relative).all())
 
 
 # --------------------------------------------------------------------------------------------------- benchdnn
@@ -564,25 +567,33 @@ def called(one: Subject, operation: Operation, operands: Sequence[Any], argument
     return tuple(np.array(a) for a in results)
 
 
-def compared(one: Subject, trials: Sequence[Trial], agree: Agree) -> Iterator[None]:
-    """Each trial that the subject answers, until one does not agree."""
+def asked(questions: Iterable[Callable[[], None]]) -> Iterator[None]:
+    """Each question that the subject answers, until it is guilty.
+
+    What it refuses with NotImplementedError is left out; so is a list (one dtype) in which it refuses everything
+    by another exception. One that it refuses among others that it answers convicts, as every checker would.
+    """
     refused: Exception | None = None
     answered = False
-    for trial in trials:
+    for question in questions:
         try:
-            results = called(one, trial.operation, trial.operands, trial.arguments)
+            question()
         except NotImplementedError:
             continue
         except (ValueError, TypeError, RuntimeError) as error:
             refused = error
         else:
-            for got, expected in zip(results, trial.expected, strict=True):
-                if expected is not None and not agree(got, expected):
-                    raise Guilty(f"{trial.operation.name} {[a.shape for a in trial.operands]} {trial.arguments}")
             answered = True
             yield
-        if refused and answered:  # a dtype in which every call is refused is left out
+        if refused and answered:
             raise refused
+
+
+def compare(one: Subject, trial: Trial, agree: Agree) -> None:
+    results = called(one, trial.operation, trial.operands, trial.arguments)
+    for got, expected in zip(results, trial.expected, strict=True):
+        if expected is not None and not agree(got, expected):
+            raise Guilty(f"{trial.operation.name} {[a.shape for a in trial.operands]} {trial.arguments}")
 
 
 def by_trials(batches: Batches, agree: Agree, averages: Agree | None = None) -> Callable[..., Any]:
@@ -592,7 +603,8 @@ def by_trials(batches: Batches, agree: Agree, averages: Agree | None = None) -> 
         def run() -> Iterator[None]:
             for op, lists in ready:
                 for trials in lists:
-                    yield from compared(one, trials, averages if averages and "avg" in op.kind else agree)
+                    rule = averages if averages and "avg" in op.kind else agree
+                    yield from asked(partial(compare, one, trial, rule) for trial in trials)
 
         return run
 
@@ -607,7 +619,7 @@ def by_gradcheck(backward: bool) -> Callable[..., Any]:
 
         def run() -> Iterator[None]:
             for op in ops:
-                yield from gradcheck(one, op)
+                yield from asked(partial(gradcheck, one, op, *s) for s in small_samples(op.forward))
 
         return run
 
@@ -620,7 +632,8 @@ CHECKERS: dict[str, Callable[..., Any]] = {
     "assert_close on OpInfo": by_trials(opinfo, close_by_default),
     "gradcheck, backward": by_gradcheck(True),
     "gradcheck, forward": by_gradcheck(False),
-    "random shapes": by_trials(random_shapes, numpy_default),
+    "random shapes": by_trials(random_shapes, by_size(1e-8, 1e-5)),
+    "random shapes, looser": by_trials(random_shapes, by_size(1e-4, 1e-4)),
     "benchdnn integers": by_trials(integers, exact, ten_units),
 }
 OWN = "refconv, quick"
@@ -629,6 +642,10 @@ ANY = "any but refconv"
 
 def short(error: BaseException) -> str:
     return " ".join(str(error).split())[:160]
+
+
+# The second for a subject that waits instead of computing.
+TIMERS = ((signal.ITIMER_PROF, signal.SIGPROF, LIMIT), (signal.ITIMER_REAL, signal.SIGALRM, 6 * LIMIT))
 
 
 def _out_of_time(number: int, frame: Any) -> None:
@@ -641,16 +658,20 @@ def found(checker: str, path: Path) -> Finding:
     torch.set_num_threads(1)
     label = re.search(r"^Class: (\w+)\.", path.read_text(), re.M)
     about = (checker, path.parent.name, path.stem, label.group(1) if label else "")
-    started = time.perf_counter()
+    started = time.process_time()
     if checker == OWN:
-        outcome = score.judged(path, Effort(PROFILES["quick"], shrinks=False))
-        status = "convicted" if outcome.law else "accepted"
-        return Finding(*about, status, outcome.law, time.perf_counter() - started)
+        try:
+            law = score.judged(path, Effort(PROFILES["quick"], shrinks=False)).law
+            status = "convicted" if law else "accepted"
+        except Exception as error:  # refconv's own fault: the row then says that it could not run this one
+            status, law = "not run", short(error)
+        return Finding(*about, status, law, time.process_time() - started)
     run = CHECKERS[checker](score.subject(path))
-    started = time.perf_counter()
+    started = time.process_time()
     status, reason = "not run", ""
-    signal.signal(signal.SIGALRM, _out_of_time)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    for timer, event, limit in TIMERS:
+        signal.signal(event, _out_of_time)
+        signal.setitimer(timer, limit)
     try:
         for _ in run():
             status = "accepted"
@@ -658,13 +679,12 @@ def found(checker: str, path: Path) -> Finding:
         reason = "out of time"
     except Guilty as error:
         status, reason = "convicted", short(error)
-    except NotImplementedError:
-        pass  # through gradcheck
     except BaseException as error:
         status, reason = "convicted", f"raised {type(error).__name__}: {short(error)}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    return Finding(*about, status, reason, time.perf_counter() - started)
+        for timer, _, _ in TIMERS:
+            signal.setitimer(timer, 0)
+    return Finding(*about, status, reason, time.process_time() - started)
 
 
 def findings(paths: Sequence[Path], checkers: Sequence[str], jobs: int = 2) -> Iterator[Finding]:
@@ -721,15 +741,18 @@ def report(every: Sequence[Finding], seconds: float) -> str:
     kinds = {k: len({f.name for f in every if f.kind == k}) for k in ("wrong", "right")}
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}"
     out = [
-        f"{datetime.now(timezone.utc):%Y-%m-%d}; {kinds['wrong']} wrong and {kinds['right']} right subjects; {versions},"
-        f" PyTorch {torch.__version__} (CPU, one thread); {seconds:.0f} seconds in two processes.",
+        f"{datetime.now(UTC):%Y-%m-%d}; {kinds['wrong']} wrong and {kinds['right']} right subjects; {versions}, "
+        f"PyTorch {torch.__version__} (CPU, one thread); {seconds:.0f} seconds in two processes (the table has seconds "
+        "of processor time).",
         table(every),
     ]
     convicted = {f.name for f in union(every) if f.status == "convicted"}
     own = [f for f in every if f.checker == OWN and f.kind == "wrong" and f.status == "convicted"]
     missed = [f for f in own if f.name not in convicted]
     out.append(f"Convicted by refconv and by no other ({len(missed)}):")
-    out.append("\n".join(f"- {c}: {names(m)}" for c in CLASSES if (m := [f for f in missed if f.label == c])))
+    out.append(
+        "\n".join(f"- {c}: {names(m)}" for c in CLASSES if (m := [f for f in missed if f.label == c])) or "- none"
+    )
     only = [f for f in every if f.checker == OWN and f.kind == "wrong" and f.status != "convicted"]
     others = [f for f in only if f.name in convicted]
     out.append(f"Convicted by another and not by refconv ({len(others)}): {names(others)}.")

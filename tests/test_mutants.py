@@ -40,4 +40,4 @@ def test_a_mutant_says_what_it_is(path):
 
 def test_there_are_enough():
     """The corpus does not shrink unnoticed."""
-    assert len(WRONG) >= 160 and len(RIGHT) >= 40
+    assert len(WRONG) >= 260 and len(RIGHT) >= 85

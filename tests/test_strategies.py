@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import refconv
-from refconv import cover, strategies
+from refconv import cover, features, strategies
 from refconv.cover import triples_of
 from refconv.dtypes import numpy_dtype
 from refconv.spec import KINDS, OPERATIONS, Case
@@ -31,7 +31,7 @@ def build(op, row, scope, seed):
         if "pool" in op.kind
         else strategies._conv_case
     )
-    row, scope = dict(row), strategies._suited(op, scope)
+    row, scope = dict(row), features.suited(op, scope)
     shapes, arguments, terms = make(Random(seed), op, row, scope)
     return row, shapes, arguments, terms
 
@@ -396,7 +396,7 @@ def any_row(design, seed):
 def test_fixed_arguments_hold_in_every_case(name, fix):
     """Whatever else is drawn; the calls are legal and their features are those they are said to have."""
     op = OPERATIONS[name]
-    known = strategies._suited(op, Scope(fix=fix)).fix
+    known = features.suited(op, Scope(fix=fix)).fix
     if fix.get("padding") == "same" and op.kind not in ("conv", "conv_backward"):
         pytest.skip("takes no 'same'")
     for seed in range(16):
