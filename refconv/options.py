@@ -20,8 +20,8 @@ from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
 __all__ = ["OPTIONS", "PROFILES", "effort", "json_file", "subjects"]
 
-# Examples of a law with share 1: about 15 seconds, 2 minutes and 6 minutes for PyTorch on two cores.
-PROFILES = {"quick": 24, "standard": 160, "thorough": 400}
+# Examples of a law with share 1: about 15 seconds, 2 minutes and 3 minutes for PyTorch on two cores.
+PROFILES = {"quick": 24, "standard": 160, "thorough": 240}
 # Arguments that can be held fast: the least value, and whether each axis may have its own; None: true or false.
 FIXES: dict[str, tuple[int, bool] | None] = {
     "kernel_size": (1, True),
