@@ -147,6 +147,10 @@ class _Direct:
         self.additions = form.terms if tensor_core else np.maximum(self.summands - 1, 0)
         exact_products = form.term_roundings == 1 and 2 * form.precision <= acc.precision
         self.term_roundings = 0 if exact_products else form.term_roundings
+        # a value that is added without a product is rounded when an accumulator narrower than it is loaded
+        loads = form.precision > acc.precision
+        self.term_roundings = max(self.term_roundings, int(loads))
+        self.loaded = self.u * addend if loads else 0.0
         e = INPUT_EPSILON[claims.input_rounding]
         sides = 2 if form.term_roundings == 1 else 1
         self.input_growth = (1 + e) ** sides - 1
@@ -168,7 +172,8 @@ class _Direct:
             binade = np.maximum(_ufp(self.cap), _ufp(self.cap / self.divisor) * self.divisor)
             nodes = self.additions * u * binade + form.final_roundings * u * self.cap
             # terms may be scaled after they are summed: (1 + growth)
-            first = self.perturbation + per_term * (form.magnitude + self.perturbation) * (1 + growth) + nodes
+            terms = per_term * (form.magnitude + self.perturbation) + self.loaded
+            first = self.perturbation + terms * (1 + growth) + nodes
             second = (self.input_growth + growth + self.input_growth * growth) * self.size
             # S and n are themselves computed in float64: relative error far below 1e-10
             bound = np.minimum(first, second) * (1 + 1e-10) + self.underflow * (1 + growth)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from itertools import combinations, product
 
 __all__ = ["Design", "Row", "design"]
@@ -21,10 +21,18 @@ class Design:
         self.never: list[Rule] = [
             {f: frozenset(values) for f, values in rule.items()} for rule in never if all(f in features for f in rule)
         ]
+        self._rules = [tuple(rule.items()) for rule in self.never]
+        self.ruled = {f for rule in self.never for f in rule}  # features that some rule is about
 
     def feasible(self, row: Mapping[str, str]) -> bool:
         """Whether no rule forbids what the (partial) row says."""
-        return not any(all(row.get(f) in values for f, values in rule.items()) for rule in self.never)
+        for rule in self._rules:
+            for feature, values in rule:
+                if row.get(feature) not in values:
+                    break
+            else:
+                return False
+        return True
 
     def plain(self) -> Row:
         return {name: values[0] for name, values in self.features.items()}
@@ -33,7 +41,7 @@ class Design:
         """Every combination of three features that some row of the design holds."""
         return {t for row in self.rows for t in triples_of(row)}
 
-    @property
+    @cached_property
     def rows(self) -> tuple[Row, ...]:
         """The covering rows, plainest first; the same on every machine."""
         return design(self)
@@ -56,76 +64,74 @@ def triples_of(row: Mapping[str, str]) -> list[frozenset[tuple[str, str]]]:
 
 @cache
 def design(plan: Design) -> tuple[Row, ...]:
-    """Greedy: start each row from a triple not yet covered, complete it with the values that cover most."""
-    names = list(plan.features)
-    numbers = {name: i for i, name in enumerate(names)}
-    open_triples = _possible(plan, names)
-    order = sorted(open_triples)
+    """Greedy: start each row from a triple not yet covered, complete it with the values that cover most.
+
+    Every value of every feature is one bit, a combination the sum of its bits.
+    """
+    bits = _bits(plan)
+    waiting = _possible(plan, bits)
     chooser = random.Random(1)
+    rows: list[Row] = []
+    plain = plan.plain()
+    if plan.feasible(plain):
+        rows.append(plain)
+        _cover(waiting, plain, bits)
+    order = list(waiting)
     chooser.shuffle(order)
-    rows = [plan.plain()] if plan.feasible(plan.plain()) else []
-    for row in rows:
-        _remove(open_triples, row, numbers)
     for triple in order:
-        if triple not in open_triples:
+        if triple not in waiting:
             continue
-        open_triples.discard(triple)  # a triple that no row can complete is not asked for again
-        completed = _complete(plan, {names[i]: v for i, v in triple}, open_triples, numbers, chooser)
-        if completed is not None:
-            rows.append(completed)
-            _remove(open_triples, completed, numbers)
-    return tuple(sorted(rows, key=plan.distance)) or (plan.plain(),)
+        row = _complete(plan, dict(waiting.pop(triple)), waiting, bits, chooser)
+        if row is not None:  # a triple that no row can complete is not asked for again
+            rows.append(row)
+            _cover(waiting, row, bits)
+    return tuple(sorted(rows, key=plan.distance)) or (plain,)
 
 
-Triple = tuple[tuple[int, str], tuple[int, str], tuple[int, str]]
+Bits = dict[tuple[str, str], int]
+Waiting = dict[int, tuple[tuple[str, str], ...]]
 
 
-def _possible(plan: Design, names: list[str]) -> set[Triple]:
-    out: set[Triple] = set()
-    for a, b, c in combinations(range(len(names)), 3):
-        for u, v, w in product(*(plan.features[names[i]] for i in (a, b, c))):
-            if plan.feasible({names[a]: u, names[b]: v, names[c]: w}):
-                out.add(((a, u), (b, v), (c, w)))
+def _bits(plan: Design) -> Bits:
+    items = [(name, value) for name, values in plan.features.items() for value in values]
+    return {item: 1 << i for i, item in enumerate(items)}
+
+
+def _possible(plan: Design, bits: Bits) -> Waiting:
+    """Every triple that no rule forbids."""
+    out: Waiting = {}
+    for names in combinations(plan.features, 3):
+        for values in product(*(plan.features[name] for name in names)):
+            triple = tuple(zip(names, values, strict=True))
+            if plan.feasible(dict(triple)):
+                out[bits[triple[0]] | bits[triple[1]] | bits[triple[2]]] = triple
     return out
 
 
-def _remove(open_triples: set[Triple], row: Row, numbers: Mapping[str, int]) -> None:
-    items = sorted((numbers[name], value) for name, value in row.items())
-    open_triples.difference_update(combinations(items, 3))
+def _cover(waiting: Waiting, row: Row, bits: Bits) -> None:
+    for p, q, r in combinations([bits[item] for item in row.items()], 3):
+        waiting.pop(p | q | r, None)
 
 
-def _complete(
-    plan: Design, row: Row, open_triples: set[Triple], numbers: Mapping[str, int], chooser: random.Random
-) -> Row | None:
+def _complete(plan: Design, row: Row, waiting: Waiting, bits: Bits, chooser: random.Random) -> Row | None:
     rest = [name for name in plan.features if name not in row]
     chooser.shuffle(rest)
-    rest.sort(key=lambda name: not any(name in rule for rule in plan.never))  # what can fail comes first
-    return _extend(plan, row, rest, open_triples, numbers, chooser)
+    rest.sort(key=lambda name: name not in plan.ruled)  # what can fail comes first
+    return _extend(plan, row, rest, waiting, bits, chooser)
 
 
 def _extend(
-    plan: Design,
-    row: Row,
-    rest: Sequence[str],
-    open_triples: set[Triple],
-    numbers: Mapping[str, int],
-    chooser: random.Random,
+    plan: Design, row: Row, rest: Sequence[str], waiting: Waiting, bits: Bits, chooser: random.Random
 ) -> Row | None:
     """The row with the rest filled in, best values first; None where nothing completes it."""
     if not rest:
         return row
     name, *others = rest
     choices = [v for v in plan.features[name] if plan.feasible({**row, name: v})]
-    pairs = list(combinations(sorted((numbers[n], v) for n, v in row.items()), 2))
-    gain = {v: sum(_sorted(p, q, (numbers[name], v)) in open_triples for p, q in pairs) for v in choices}
+    pairs = [p | q for p, q in combinations([bits[item] for item in row.items()], 2)]
+    gain = {v: sum(1 for pair in pairs if pair | bits[name, v] in waiting) for v in choices}
     for value in sorted(chooser.sample(choices, len(choices)), key=lambda v: -gain[v]):
-        done = _extend(plan, {**row, name: value}, others, open_triples, numbers, chooser)
+        done = _extend(plan, {**row, name: value}, others, waiting, bits, chooser)
         if done is not None:
             return done
     return None
-
-
-def _sorted(p: tuple[int, str], q: tuple[int, str], item: tuple[int, str]) -> Triple:
-    if item < p:
-        return (item, p, q)
-    return (p, item, q) if item < q else (p, q, item)

@@ -7,7 +7,11 @@ with this fault can give, by the bound of the changed call. What nothing explain
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +35,7 @@ from refconv.subject import Call, Declined, Failure
 
 __all__ = ["KINDS", "Diagnosis", "diagnose"]
 
+ENOUGH = 3  # wrong calls that a hypothesis must explain, the failing one included
 MOST = 12  # wrong calls that a hypothesis has to explain, the failing ones included
 SMALL = 6_000  # operand elements of a call that is tried in many ways
 LARGE = 50_000  # operand elements above which a call is tried on fewer data
@@ -68,11 +73,11 @@ KINDS: dict[str, str] = {
     "border or halo": "at the border something else than zero is read, or not everything is",
     "shifted": "everything is read or written some places beside",
     "output size rule": "the result has another size than the rule gives",
+    "flush to zero": "small numbers are taken for zero",
     "unwritten part": "part of the result is left at zero",
     "low-precision inputs": "operands are rounded to a narrower format",
     "low-precision output": "the result is rounded to a narrower format",
     "low-precision accumulator": "sums are carried in a narrower format",
-    "flush to zero": "subnormal numbers are taken for zero",
     "overflow": "large results become infinite",
     "transform": "the result has the rounding errors of a transform algorithm that is not claimed",
     "unknown": "no hypothesis explains every wrong result",
@@ -94,9 +99,28 @@ class Diagnosis:
 def diagnose(violation: Violation, judged: Judged) -> Diagnosis:
     """The kind of fault behind a violation. Never raises: what the subject does while it is probed is an answer too."""
     try:
-        return _contract(violation, judged) or _values(violation, judged)
+        with _silence():
+            return _contract(violation, judged) or _values(violation, judged)
     except Exception as error:
         return Diagnosis("unknown", f"probing ended with {type(error).__name__}: {str(error)[:120]}")
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """What the subject prints while it is probed is no part of a report, on whatever level it prints."""
+    sys.stdout.flush(), sys.stderr.flush()
+    kept = {fd: os.dup(fd) for fd in (1, 2)}
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for fd in kept:
+            os.dup2(nowhere, fd)
+        with io.StringIO() as silent, contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
+            yield
+    finally:
+        for fd, copy in kept.items():
+            os.dup2(copy, fd)
+            os.close(copy)
+        os.close(nowhere)
 
 
 # ---------------------------------------------------------------------------------- what the reason says
@@ -144,7 +168,7 @@ def _memory(case: Case, judged: Judged) -> Diagnosis | None:
 
 def _history(case: Case, judged: Judged) -> Diagnosis | None:
     """Calls that give what an earlier one should have given, or not the same each time."""
-    if _size(case) > SMALL:
+    if _size(case) > SMALL or _size(_unseen(case, 5, 0)) > LARGE:
         return _unsteady(case, judged, 4)
     for in_place in (False, True):
         found = [_second(case, 5 + i, in_place, judged) for i in range(2)]
@@ -195,11 +219,17 @@ def _mixed(call: Call, old: Case, new: Case, judged: Judged) -> Diagnosis | None
 
 
 def _size(case: Case) -> int:
-    return sum(a.size for a in case.operands.values())
+    """Operand elements, or a fiftieth of the products where that is more."""
+    elements = sum(a.size for a in case.operands.values())
+    if elements > LARGE or case.operation.kind == "max_pool":
+        return elements
+    return max(elements, int(sum(f.terms.sum() for f in exact.forms(case).values())) // 50)
 
 
 def _unsteady(case: Case, judged: Judged, times: int) -> Diagnosis | None:
     calls = [c.results for c in (_call(case, judged) for _ in range(times)) if c]
+    if all(r[n].tobytes() == calls[0][n].tobytes() for r in calls for n in r):
+        return None
     wrong = [not _right(case, results, judged) for results in calls]
     if any(wrong) and not all(wrong):
         said = f"{sum(wrong)} of {len(wrong)} equal calls are wrong"
@@ -415,9 +445,10 @@ def _values(violation: Violation, judged: Judged) -> Diagnosis:
     assert case is not None
     maximum = case.operation.kind.startswith("max_pool")
     failing = _trial(case, judged)
-    fresh = _FRESH_MAX if maximum else _FRESH
-    large = _size(case) > LARGE
-    near = [t for c in _near(case, fresh[:2] if large else fresh) if (t := _trial(c, judged))]
+    fresh: tuple[str, ...] = _FRESH_MAX if maximum else _FRESH
+    own = (case.family,) * 2 if case.family in families.FAMILIES else ()
+    fresh = (*own, *fresh)[:3] if _size(case) > LARGE else (*own, *fresh)
+    near = [t for c in _near(case, fresh) if (t := _trial(c, judged))]
     name = _named(violation, failing, near)
     if failing and not _finite(case) and not any(t.wrong for t in near):
         return Diagnosis("NaN handling", "wrong only where an operand is not finite", f"{len(near)} finite calls right")
@@ -447,7 +478,8 @@ def _fewer(wrong: list[Trial], same: list[Trial], failing: Trial | None) -> list
     if len(wrong) <= MOST:
         return wrong
     must = same[: 1 + (failing is not None)]
-    return [*[t for t in wrong if all(t is not m for m in must)][: MOST - len(must)], *must]
+    rest = [t for t in wrong if all(t is not m for m in must)]
+    return [*rest[:: -(-len(rest) // (MOST - len(must)))], *must]  # cheap ones and dear ones
 
 
 def _named(violation: Violation, failing: Trial | None, near: Sequence[Trial]) -> str:
@@ -476,15 +508,14 @@ class _Search:
 
     def best(self, faults: Iterator[Fault]) -> tuple[Diagnosis | None, bool]:
         """The best confirmed hypothesis, and whether all were tried."""
-        order, found, started = list(KINDS), [], time.perf_counter()
+        order, found, until = list(KINDS), [], time.perf_counter() + PATIENCE
+        complete = True
         for i, fault in enumerate(faults):
-            if (score := self._score(fault)) is not None:
+            if (score := self._score(fault, until)) is not None:
                 found.append((*score, order.index(fault.kind), i, fault))
-            if time.perf_counter() - started > PATIENCE:
+            complete = time.perf_counter() < until
+            if not complete:
                 break
-        else:
-            started = np.inf
-        complete = bool(np.isinf(started))
         if not found:
             return None, complete
         found.sort(key=lambda row: row[:4])
@@ -495,19 +526,21 @@ class _Search:
         evidence = f"explains what {-first[0]} wrong calls gave, and none tried speaks against it"
         return Diagnosis(fault.kind, words, evidence), complete
 
-    def _score(self, fault: Fault) -> tuple[int, int] | None:
+    def _score(self, fault: Fault, until: float) -> tuple[int, int] | None:
         """(-trials explained, right trials that should be wrong); None where a wrong one is not explained."""
         trials = self.same if fault.here else self.wrong
         explained, shown = 0, fault.needs is None
         for trial in trials:
+            if time.perf_counter() > until:
+                return None
             said = _says(fault, trial, self.name)
             if said is False or (said is None and trial.results[self.name].size and not fault.claims):
                 return None
             explained += bool(said)
             shown = shown or (fault.needs is not None and fault.needs(trial, self.name))
-        if explained < min(3, len(self.wrong)) or not shown or any(self._excludes(fault, t) for t in self.spared):
+        if explained < ENOUGH or not shown or any(self._excludes(fault, t) for t in self.spared):
             return None
-        against = 0 if fault.here else sum(_says(fault, t, self.name) is False for t in self.right[:20])
+        against = 0 if fault.here else sum(_says(fault, t, self.name) is False for t in self.right)
         return -explained, against
 
     def _excludes(self, fault: Fault, trial: Trial) -> bool:
@@ -956,6 +989,9 @@ _FILLS: dict[str, tuple[str, Callable[[Any, int], Any]]] = {
 
 def _borders(case: Case) -> Iterator[Fault]:
     axes = _AXES[case.operation.rank]
+    if case.operation.kind == "max_pool":
+        yield Fault("pooling rule", "pads with zeros", partial(_filled_border, None, None, None))
+        return
     for words, fill in _FILLS.values():
         yield Fault("border or halo", words, partial(_filled_border, fill, None, None))
         for (i, axis), side in product(enumerate(axes), (0, 1)):
@@ -963,8 +999,6 @@ def _borders(case: Case) -> Iterator[Fault]:
             yield Fault("border or halo", where, partial(_filled_border, fill, i, side))
         for i, axis in enumerate(axes[: len(axes) * (len(axes) > 1)]):
             yield Fault("border or halo", f"{words} along {axis}", partial(_filled_border, fill, i, None))
-    if case.operation.kind == "max_pool":
-        yield Fault("pooling rule", "pads with zeros", partial(_filled_border, None, None, None))
 
 
 def _filled_border(fill: Callable[[Any, int], Any] | None, axis: int | None, side: int | None, case: Case) -> Case:
@@ -1147,9 +1181,9 @@ def _gradients(case: Case) -> Iterator[Fault]:
         yield Fault(
             "pooling rule", "gives zeros for windows of ceil mode that start in the padding", form=_zero_windows
         )
-        yield Fault(
-            "low-precision inputs", "rounds the reciprocal of the window's size to float16", form=_half_reciprocal
-        )
+        for fmt in (FORMATS["float32"], FORMATS["float16"], FORMATS["bfloat16"]):
+            words = f"rounds the reciprocal of the window's size to {fmt.name}"
+            yield Fault("low-precision inputs", words, form=partial(_reciprocal, fmt))
     if kind == "max_pool_backward":
         for words, chosen in _CHOICES:
             yield Fault("pooling rule", words, form=partial(_chosen, chosen))
@@ -1170,7 +1204,7 @@ def _at_least(start: float, e: Expect, case: Case) -> Expect:
 def _overwritten(form: Form, case: Case) -> Form | None:
     """Position by position in row-major order, what a window writes replaces what was there."""
     places = form.a.shape[2:]
-    if prod(places) > 200:
+    if prod(places) * float(form.terms.sum()) > 1e6:
         return None
 
     def operator(a: Any, b: Any) -> Any:
@@ -1207,9 +1241,9 @@ def _zero_windows(form: Form, case: Case) -> Form:
     return _mapped(form, lambda a: np.pad(a, ((0, 0), (0, 0), *((0, m) for m in more))))
 
 
-def _half_reciprocal(form: Form, case: Case) -> Form:
+def _reciprocal(fmt: Format, form: Form, case: Case) -> Form:
     cells = prod(case.pool.kernel_size)
-    factor = cells * float(np.float16(1 / cells))
+    factor = cells * float(fmt.round(np.array(1 / cells)))
     return replace(form, b=form.b * factor, term_roundings=2)
 
 
@@ -1269,11 +1303,12 @@ def _found(case: Case, name: str, search: _Search, judged: Judged) -> Iterator[F
     """What a result looks like suggests where it came from; fresh data confirm it or not."""
     if not search.same:
         return
-    sample = search.same[-1] if search.failing is search.same[0] else search.same[0]
+    sample = next((t for t in search.same if t.case.family == "denseint"), search.same[-1])
     if (sample.case.operands.get("bias")) is not None:
         words = _bias_words(sample.case, judged)
-        yield Fault("bias", words, after=partial(_own_bias, judged))
+        yield Fault("bias", words, form=partial(_own_bias, judged))
     yield from _places(sample, name)
+    yield Fault("flush to zero", "takes small results for zero", looks=_is_snapped)
     yield from _factor(sample, name)
     yield from _single_taps(sample, name)
 
@@ -1294,19 +1329,13 @@ def _bias_words(case: Case, judged: Judged) -> str:
     return "the bias is not added once at every position, but in other places"
 
 
-def _own_bias(judged: Judged, e: Expect, case: Case) -> Expect | None:
+def _own_bias(judged: Judged, form: Form, case: Case) -> Form | None:
     """The products of the call, with the bias as the subject adds it to nothing."""
     if "bias" not in case.operands:
-        return e
+        return form
     nothing = case.with_operands(input=np.zeros_like(case.operands["input"]))
     call = _call(nothing, judged)
-    if call is None:
-        return None
-    added = call.results["output"].astype(np.float64)
-    bias = case.operands["bias"].astype(np.float64).reshape(-1, *(1,) * (added.ndim - 2))
-    moved = e.map(lambda a: (a - bias) + added)
-    slack = np.where(e.high > e.low, 2.0**-51 * (np.abs(bias) + np.abs(added) + np.abs(moved.high)), 0.0)
-    return replace(moved, low=moved.low - slack, high=moved.high + slack)
+    return None if call is None else replace(form, addend=call.results["output"].astype(np.float64))
 
 
 def _places(sample: Trial, name: str) -> Iterator[Fault]:
@@ -1368,6 +1397,20 @@ def _moves(source: Sizes, axis: int, sample: Trial, name: str) -> tuple[str, str
     return kind, f"{first} {where} hold what belongs to {source[wrong[0]]}"
 
 
+def _is_snapped(trial: Trial, name: str) -> bool | None:
+    """Wrong only where the true value is below what no result falls below."""
+    truth, actual = _expect(_TRUTH, trial.case, name, trial.claims), trial.results[name].astype(np.float64)
+    if truth is None or truth.low.shape != actual.shape:
+        return None
+    size = np.maximum(np.abs(truth.low), np.abs(truth.high))
+    limit = float(size[(actual == 0) & (size > 0)].max(initial=0.0))
+    kept = actual[actual != 0]
+    if limit > 1e-6 or (kept.size and np.abs(kept).min() < limit):
+        return False
+    snapped = truth.map(lambda a: np.where(size <= limit, 0.0, a))
+    return _explains(trial.results[name], snapped, trial.case, trial.claims)
+
+
 def _factor(sample: Trial, name: str) -> Iterator[Fault]:
     """One factor between result and truth."""
     if "backward" in sample.case.operation.kind and (factor := _ratio(sample, name)) is not None:
@@ -1376,7 +1419,7 @@ def _factor(sample: Trial, name: str) -> Iterator[Fault]:
 
 
 def _many(trial: Trial, name: str) -> bool:
-    return np.count_nonzero(trial.results[name]) > 3
+    return int(np.count_nonzero(trial.results[name])) > 3
 
 
 def _is_scaled(trial: Trial, name: str) -> bool | None:
@@ -1488,7 +1531,8 @@ def _precision(case: Case, name: str, search: _Search, judged: Judged) -> Iterat
     own = format_of(case.dtype)
     narrower = [f for f in FORMATS.values() if f.precision < own.precision]
     yield Fault("flush to zero", "takes subnormal numbers for zero", claims={"subnormals": "ftz"})
-    yield Fault("bias", "rounds before the bias is added", claims={"epilogue": "separate"})
+    if own.precision < 24:
+        yield Fault("bias", "rounds before the bias is added", claims={"epilogue": "separate"})
     yield from _rounded_operands(case, name, narrower)
     for fmt in (*narrower, own):
         for words, rounding in _ROUNDINGS:
@@ -1497,8 +1541,12 @@ def _precision(case: Case, name: str, search: _Search, judged: Judged) -> Iterat
                 yield Fault("low-precision output", f"{words} the result to {fmt.name}", after=after)
     if case.operation.kind == "max_pool":
         return
+    half = FORMATS["float16"].max
+    yield Fault("overflow", f"clips operands at {half:g}", form=partial(_clipped, half))
+    yield Fault("overflow", f"gives infinity beyond {half:g}", after=partial(_beyond, half, np.inf))
+    yield Fault("overflow", f"clips results at {half:g}", after=partial(_beyond, half, half))
     for label in ("float32", "float16", "bfloat16"):
-        if FORMATS[label].precision < max(own.precision, 24):
+        if FORMATS[label].precision < bound.accumulator(case.dtype, judged.claims(case)).precision:
             form = partial(_narrow, FORMATS[label]) if label == "float32" else None
             words = f"carries sums in {FORMATS[label].precision} bits ({label})"
             yield Fault(
@@ -1549,6 +1597,14 @@ def _rounded(
     left = rounding(fmt, form.a) if a else form.a
     right = rounding(fmt, form.b) if b else form.b
     return replace(form, a=left, b=right) if np.isfinite(left).all() and np.isfinite(right).all() else None
+
+
+def _clipped(limit: float, form: Form, case: Case) -> Form:
+    return replace(form, a=np.clip(form.a, -limit, limit))
+
+
+def _beyond(limit: float, value: float, e: Expect, case: Case) -> Expect:
+    return e.map(lambda a: np.where(np.abs(a) > limit, np.copysign(value, a), a))
 
 
 def _narrow(fmt: Format, form: Form, case: Case) -> Form:

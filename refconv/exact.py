@@ -179,7 +179,15 @@ def _weight_gradient(w: _Windows, groups: int) -> Operator:
 
 
 def _channel_norms(array: Float64Array) -> Float64Array:
-    return np.asarray(np.sqrt((array * array).sum(axis=tuple(range(2, array.ndim)))))
+    return _norm(array, tuple(range(2, array.ndim)))
+
+
+def _norm(array: Any, axes: tuple[int, ...]) -> Float64Array:
+    """Euclidean norms; scaled by the largest element, whose square may leave float64's range."""
+    top = np.abs(array).max(axis=axes, keepdims=True, initial=0.0)
+    scale = np.where(top == 0, 1.0, top)
+    part = np.abs(array) / scale
+    return np.asarray(np.squeeze(scale, axis=axes) * np.sqrt((part * part).sum(axis=axes)))
 
 
 def _spread(norms: Any, rank: int) -> Float64Array:
@@ -386,7 +394,7 @@ def _signal_forms(case: Case, p: int) -> dict[str, Form]:
 
 
 def _plain_norms(a: Any, b: Any) -> Float64Array:
-    size = [np.sqrt((np.abs(v).astype(np.float64) ** 2).sum()) for v in (a, b)]
+    size = [_norm(np.abs(v).astype(np.float64), tuple(range(v.ndim))) for v in (a, b)]
     return np.full((1,) * a.ndim, size[0] * size[1])
 
 

@@ -105,6 +105,16 @@ def denseint(rng: Rng, shapes: dict[str, Sizes], room: Room) -> dict[str, Float6
     return _scaled(rng, {name: _integers(rng, shape, bound) for name, shape in shapes.items()}, bias, room)
 
 
+def posint(rng: Rng, shapes: dict[str, Sizes], room: Room) -> dict[str, Float64Array]:
+    """Positive integers in [3R/4, R], R as in denseint: every partial sum comes near 2^p, so that an intermediate
+    value larger than the products' sum, as in fast transforms, must be rounded."""
+    bound = _range(room, room.terms)
+    _, bias = _roles(shapes)
+    low = max(1, 3 * bound // 4)
+    drawn = {name: rng.integers(low, bound, shape, endpoint=True).astype(np.float64) for name, shape in shapes.items()}
+    return _scaled(rng, drawn, bias, room)
+
+
 def _asymmetric(side: int) -> Callable[[Rng, dict[str, Sizes], Room], dict[str, Float64Array]]:
     def family(rng: Rng, shapes: dict[str, Sizes], room: Room) -> dict[str, Float64Array]:
         names, bias = _roles(shapes)
@@ -162,6 +172,19 @@ def heavy(rng: Rng, shapes: dict[str, Sizes], room: Room) -> dict[str, Float64Ar
     }
 
 
+def scaled(rng: Rng, shapes: dict[str, Sizes], room: Room) -> dict[str, Float64Array]:
+    """Normal data, the first operand scaled far up or down, the others by the inverse: clamped values show."""
+    names, bias = _roles(shapes)
+    out = normal(rng, shapes, room)
+    top = format_of(room.dtype).emax
+    shift = int(rng.integers(top // 3, 3 * top // 4)) * int(rng.choice([-1, 1]))
+    for i, name in enumerate(names):
+        out[name] = np.ldexp(out[name], shift if i == 0 else -shift)
+    if bias and len(names) == 1:
+        out[bias] = np.ldexp(out[bias], shift)
+    return out
+
+
 def subnormal(rng: Rng, shapes: dict[str, Sizes], room: Room) -> dict[str, Float64Array]:
     """Products around the smallest normal number: flushing to zero shows."""
     emin = format_of(room.dtype).emin
@@ -200,6 +223,7 @@ def negative(rng: Rng, shapes: dict[str, Sizes], room: Room) -> dict[str, Float6
 
 FAMILIES: dict[str, Callable[[Rng, dict[str, Sizes], Room], dict[str, Float64Array]]] = {
     "denseint": denseint,
+    "posint": posint,
     "asymX": _asymmetric(0),
     "asymW": _asymmetric(1),
     "sparse4": sparse4,
@@ -207,6 +231,7 @@ FAMILIES: dict[str, Callable[[Rng, dict[str, Sizes], Room], dict[str, Float64Arr
     "positive": positive,
     "coherent": coherent,
     "heavy": heavy,
+    "scaled": scaled,
     "subnormal": subnormal,
     "impulse": impulse,
     "ties": ties,

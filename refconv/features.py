@@ -39,16 +39,18 @@ class Scope:
 _PRODUCT_FAMILIES = (
     "denseint",
     "sparse4",
+    "posint",
     "asymX",
     "asymW",
     "normal",
     "positive",
     "coherent",
     "heavy",
+    "scaled",
     "subnormal",
     "impulse",
 )
-_SUM_FAMILIES = ("denseint", "normal", "positive", "heavy", "subnormal", "impulse")
+_SUM_FAMILIES = ("denseint", "posint", "normal", "positive", "heavy", "scaled", "subnormal", "impulse")
 _MAX_FAMILIES = ("ties", "normal", "negative", "heavy", "subnormal", "impulse")
 
 _CONV_FEATURES = {
@@ -61,7 +63,7 @@ _CONV_FEATURES = {
     "remainder": ("free", "yes"),
     "size": ("small", "one", "prime", "tail"),
     "batch": ("1", "many", "0"),
-    "channels": ("few", "one", "tail", "long"),
+    "channels": ("few", "one", "tail", "block", "long"),
     "bias": ("no", "yes"),
 }
 _CONV_NEVER: list[dict[str, tuple[str, ...]]] = [
@@ -75,9 +77,10 @@ _CONV_NEVER: list[dict[str, tuple[str, ...]]] = [
     {"size": ("prime", "tail"), "padding": ("beyond input",)},
     {"remainder": ("yes",), "stride": ("1",)},
     {"channels": ("one",), "groups": ("several", "depthwise", "multiplier")},
-    {"channels": ("long",), "groups": ("several", "depthwise", "multiplier")},
-    {"channels": ("long",), "size": ("tail", "prime")},
-    {"channels": ("long",), "padding": ("beyond input", "beyond kernel")},
+    {"channels": ("block", "long"), "groups": ("several", "depthwise", "multiplier")},
+    {"channels": ("block", "long"), "size": ("tail", "prime")},
+    {"channels": ("block",), "size": ("one",)},
+    {"channels": ("block", "long"), "padding": ("beyond input", "beyond kernel")},
     {"output padding": (">0",), "stride": ("1",), "dilation": ("1",)},
     {"output padding": (">0",), "stride": ("1",), "kernel": ("1",)},
 ]
@@ -234,7 +237,7 @@ def _fixed(base: Design, op: Operation, scope: Scope) -> Design:
         keep("remainder", ("free",))
         keep("kernel", [v for v in features["kernel"] if v != "whole"])
         keep("padding", [v for v in features["padding"] if v != "beyond input" or size <= 32**op.rank])
-        terms = {"long": LONG, "tail": LONG // 8}
+        terms = {"long": LONG, "tail": LONG // 8, "block": LONG // 8}
         keep("channels", [v for v in features["channels"] if terms.get(v, 0) * size <= WIDE])
     never = [{f: tuple(v) for f, v in rule.items()} for rule in base.never]
     return Design(features, never)

@@ -183,7 +183,7 @@ def _error(actual: Array, truth: Exact, case: Case, claims: Claims) -> Float64Ar
 
 
 def _ratio(error: Float64Array, room: Float64Array) -> Float64Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = error / room
     return np.asarray(np.where((error == 0) | np.isposinf(room), 0.0, ratio))
 

@@ -31,32 +31,40 @@ def _zero(form: Form, exact: Float64Array) -> Float64Array | None:
 
 def _lost_tap(form: Form, exact: Float64Array) -> Float64Array | None:
     """The last tap of every kernel (of a pooling: the last cell of every image) is left out."""
-    array = form.b if form.b.ndim else form.a
-    if array.size == 0:
+    name = "b" if form.term_roundings == 1 and form.b.ndim else "a"
+    less: Any = getattr(form, name).copy()
+    if less.size == 0:
         return None
-    spatial = max(1, array.ndim - 2)
-    less: Any = array.copy()
-    less[(..., *(-1,) * spatial)] = 0
-    return _changed(form, b=less) if form.b.ndim else _changed(form, a=less)
+    less[(..., *(-1,) * max(1, less.ndim - 2))] = 0
+    return _changed(form, **{name: less})
 
 
 def _flipped(form: Form, exact: Float64Array) -> Float64Array | None:
-    """The second operand reversed along its last axis."""
-    if form.b.ndim == 0 or form.b.shape[-1] == 1:
+    """The kernel (of a pooling: the image) reversed along its last axis."""
+    name = "b" if form.term_roundings == 1 and form.b.ndim else "a"
+    array = getattr(form, name)
+    if array.shape[-1] == 1:
         return None
-    return _changed(form, b=np.ascontiguousarray(form.b[..., ::-1]))
+    return _changed(form, **{name: np.ascontiguousarray(array[..., ::-1])})
 
 
 def _tf32(form: Form, exact: Float64Array) -> Float64Array | None:
-    tf32 = FORMATS["tf32"]
-    if form.term_roundings != 1 or form.precision <= tf32.precision:
+    bits = FORMATS["tf32"].precision
+    if form.term_roundings != 1 or form.precision <= bits:
         return None
-    return _changed(form, a=tf32.round(form.a), b=tf32.round(form.b))
+    return _changed(form, a=_significant(form.a, bits), b=_significant(form.b, bits))
+
+
+def _significant(values: Float64Array, bits: int) -> Float64Array:
+    """Rounded to so many significant bits, whatever the exponent."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits), dtype=np.float64)
 
 
 def _bfloat16(form: Form, exact: Float64Array) -> Float64Array | None:
     """A sum carried in bfloat16 ends in a bfloat16: no nearer to the exact value than this."""
-    return FORMATS["bfloat16"].round(exact) if form.precision > 8 else None
+    bits = FORMATS["bfloat16"].precision
+    return _significant(exact, bits) if form.precision > bits else None
 
 
 FAULTS: dict[str, Faulty] = {

@@ -35,6 +35,7 @@ __all__ = ["DTYPES", "LAYOUTS", "Scope", "cases", "plan"]
 BUDGET = 300_000  # multiply-adds of one case, roughly
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
 TAILS = (3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65)
+LONG_TAILS = (*TAILS, 127, 128, 129, 257)  # where there is one axis
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -59,7 +60,8 @@ _DATA = ("family", "layout", "batch")  # features that no rule ties to others
 def _case(op: Operation, scope: Scope) -> st.SearchStrategy[Case]:
     build = _signal_case if op.rank == 0 else _pool_case if "pool" in op.kind else _conv_case
     # one covering design serves every choice of data: what is not wanted is replaced after the row is drawn
-    design = plan(op, replace(scope, families=(), layouts=LAYOUTS, empty=True))
+    fix = {name: value for name, value in scope.fix.items() if name != "batch"}
+    design = plan(op, replace(scope, families=(), layouts=LAYOUTS, empty=True, fix=fix))
     wanted = {f: values for f, values in plan(op, scope).features.items() if f in _DATA}
 
     @st.composite
@@ -83,12 +85,35 @@ def _case(op: Operation, scope: Scope) -> st.SearchStrategy[Case]:
 def _row(choose: Random, design: Design) -> Row:
     """A row of the design; each feature may fall back to its plainest value, rarely drawn, often shrunk to."""
     rows = design.rows
-    row, plain = rows[choose.randint(0, len(rows) - 1)], design.plain()
+    row, plain = _workhorse(choose, rows[choose.randint(0, len(rows) - 1)], design), design.plain()
     for name in row:
         if row[name] != plain[name] and choose.randint(0, 31) == 0:
             simpler = {**row, name: plain[name]}
             row = simpler if design.feasible(simpler) else row
     return row
+
+
+WORKHORSE = {
+    "stride": "1",
+    "dilation": "1",
+    "groups": "1",
+    "padding": "symmetric",
+    "kernel": "odd",
+    "remainder": "free",
+    "size": "small",
+    "output padding": "0",
+    "channels": "block",
+}
+
+
+def _workhorse(choose: Random, row: Row, design: Design) -> Row:
+    """One row in eight is the layer that everybody has a special path for: 3x3, stride 1, blocks of channels."""
+    if (
+        not all(value in design.features.get(f, (value,)) for f, value in WORKHORSE.items())
+        or choose.randint(0, 7) != 7
+    ):
+        return row
+    return {f: WORKHORSE.get(f, value) for f, value in row.items()}
 
 
 def _int(choose: Random, low: int, high: int) -> int:
@@ -141,7 +166,8 @@ def _dilations(choose: Random, row: Row, rank: int, scope: Scope) -> Sizes:
     if row.get("dilation", "1") == "1":
         return (1,) * rank
     out = [_int(choose, 1, 3) for _ in range(rank)]
-    out[-1] = max(2, out[-1])
+    wide = row["size"] == "small" and row.get("remainder") != "yes"  # sizes of other kinds are short
+    out[-1] = choose.choice((2, 2, 2, 3, 3, 4, 5, 8) if wide else (2, 3))
     return tuple(out)
 
 
@@ -192,8 +218,15 @@ def _sizes(choose: Random, row: Row, rank: int, scope: Scope) -> list[int]:
     elif row["size"] == "prime":
         out[-1] = choose.choice(PRIMES[: 9 if rank < 3 else 6])
     elif row["size"] == "tail":
-        out[-1] = choose.choice(TAILS if rank < 3 else TAILS[:8])
+        out[-1] = choose.choice(_tails(rank))
+    elif row.get("channels") == "block":
+        out[-1] = choose.choice((8, 16))
     return out
+
+
+def _tails(rank: int) -> tuple[int, ...]:
+    """Sizes around vector widths: long ones where there is one axis, short ones where there are three."""
+    return {1: LONG_TAILS, 2: TAILS, 3: (*TAILS[:8], 17, 33)}[rank]
 
 
 def _fit(n: int, least: int, row: Row, room: int, stride: int, axis_is_last: bool) -> int:
@@ -201,7 +234,7 @@ def _fit(n: int, least: int, row: Row, room: int, stride: int, axis_is_last: boo
 
     `room` is padding minus extent: the kernel slides over n + room cells.
     """
-    kinds = {"prime": PRIMES, "tail": TAILS}
+    kinds = {"prime": PRIMES, "tail": LONG_TAILS}
     values: Sequence[int] = range(max(n, least), max(n, least) + 2 * stride + 1)
     if axis_is_last and row["size"] in kinds:
         known = [v for v in kinds[row["size"]] if v >= max(n, least)]
@@ -210,6 +243,17 @@ def _fit(n: int, least: int, row: Row, room: int, stride: int, axis_is_last: boo
         wanted = [v for v in values if (v + room) % stride]
         values = wanted or [v for v in kinds.get(row["size"], values) if v >= least and (v + room) % stride] or values
     return values[0]
+
+
+def _turned(choose: Random, rank: int, scope: Scope) -> Callable[[Any], Any]:
+    """Everything above makes the last axis the demanding one; this turns the axes so that it can be any.
+
+    Where an argument is held fast with a value for each axis, axes stay where they are.
+    """
+    if rank == 1 or any(isinstance(value, Sequence) and not isinstance(value, str) for value in scope.fix.values()):
+        return lambda values: values
+    turn = choose.randint(0, rank - 1)
+    return lambda values: type(values)([*values[turn:], *values[:turn]])
 
 
 def _padding_argument(choose: Random, pads: Sequence[tuple[int, int]]) -> Any:
@@ -225,6 +269,8 @@ def _channels(choose: Random, row: Row, taps: int, scope: Scope) -> tuple[int, i
         return _fixed_channels(choose, row, scope)
     if kind == "long":  # shrinks through powers of two and their neighbours
         return choose.choice([33, 64, 65, 129, 257, 512] + [max(1, LONG // taps)] * 10), _int(choose, 1, 2), 1
+    if kind == "block":
+        return (*choose.choice(((8, 8), (16, 16), (8, 16), (16, 8), (32, 8), (8, 32))), 1)
     tails = (4, 7, 8, 9, 15, 16, 17, 31, 33)
     if row["groups"] == "1":
         if kind == "tail":
@@ -291,6 +337,8 @@ def _conv_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
         pads = [(p := -(-max(0, e - size) // 2), p) for e, size in zip(extent, n, strict=True)]
     if scope.fix:
         row.update(_observed(row, kernel, stride, dilation, n, pads))
+    turned = _turned(choose, rank, scope)
+    kernel, stride, dilation, n, pads, extra = map(turned, (kernel, stride, dilation, n, pads, extra))
     c, o, groups = _channels(choose, row, prod(kernel), scope)
     batch = _batch(choose, row, scope)
     x = (batch, c, *n)
@@ -452,7 +500,7 @@ def _batch(choose: Random, row: Row, scope: Scope) -> int:
     if "batch" in scope.fix:
         return int(scope.fix["batch"])
     if row["batch"] == "many":
-        return int(choose.choice((2, 3, 5, 9, 17)))
+        return int(choose.choice((2, 3, 5, 9, 16, 17, 32, 33, 65)))
     return 0 if row["batch"] == "0" else 1
 
 
@@ -485,6 +533,8 @@ def _pool_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
         pads = [(max(a, p), max(b, p)) for (a, b), p in zip(pads, needed, strict=True)]
     if scope.fix:
         row.update(_observed(row, kernel, stride, dilation, n, pads))
+    turned = _turned(choose, rank, scope)
+    kernel, stride, dilation, n, pads = map(turned, (kernel, stride, dilation, n, pads))
     arguments: dict[str, Any] = {"kernel_size": _short(kernel)}
     if row["stride"] != "default" or "stride" in scope.fix:
         arguments["stride"] = _short(stride)
@@ -497,8 +547,9 @@ def _pool_case(choose: Random, op: Operation, row: Row, scope: Scope) -> tuple[d
     if row.get("count_include_pad") == "no":
         arguments["count_include_pad"] = False
     known = scope.fix.get("in_channels", 1)
-    channels = {"one": (1, 1), "few": (1, 4), "tail": (7, 9), "fixed": (known, known)}[row["channels"]]
-    x = (_batch(choose, row, scope), _int(choose, *channels), *n)
+    channels = {"one": (1, 1), "few": (1, 4), "fixed": (known, known)}.get(row["channels"])
+    c = _int(choose, *channels) if channels else choose.choice((15, 16, 17, 31, 32, 33, 63, 65))
+    x = (_batch(choose, row, scope), c, *n)
     spec = pool_spec(rank, **arguments)
     if scope.ceil_rule == "extra" and spec.drops_a_window(x[2:]):
         row["ceil_mode"] = "no"

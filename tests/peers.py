@@ -230,8 +230,8 @@ _POOL = {
 def samples(name: str, dtype: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
     """Operands and arguments of OpInfo's samples, as far as they can be said in refconv's signatures.
 
-    Left out: operands without a batch axis, and the repetition with indices; `divisor_override` is dropped, and a
-    tuple of one number for several axes becomes the number.
+    Left out: operands without a batch axis, and the repetition with indices; `divisor_override` is dropped, and so
+    is an empty stride, which is the default; a tuple of one number for several axes becomes the number.
     """
     torch.manual_seed(0)
     out = []
@@ -245,7 +245,7 @@ def samples(name: str, dtype: str) -> list[tuple[tuple[Any, ...], dict[str, Any]
         rank = OPERATIONS[name].rank
         if arguments.pop("return_indices", False) or s.input.dim() != rank + 2:
             continue
-        arguments = {k: v[0] if isinstance(v, tuple) and len(v) == 1 else v for k, v in arguments.items()}
+        arguments = {k: v[0] if isinstance(v, tuple) and len(v) == 1 else v for k, v in arguments.items() if v != ()}
         out.append((tuple(array_of(a) for a in operands), arguments))
     return out
 
@@ -319,7 +319,7 @@ def gradcheck(one: Subject, operation: Operation, operands: Sequence[Any], argum
         return called(one, operation, arrays, arguments)[0]
 
     def mine_back(grad: Any, *arrays: Any) -> Any:
-        return called(one, operation, (grad, *arrays[:2]), arguments)
+        return called(one, operation, (grad, *arrays[:2]), arguments)[: len(arrays)]  # a sample may have no bias
 
     pair = (mine, right_back) if operation is forward else (right, mine_back)
     inputs = tuple(tensor(a).requires_grad_() for a in operands)
@@ -638,6 +638,7 @@ CHECKERS: dict[str, Callable[..., Any]] = {
 }
 OWN = "refconv, quick"
 ANY = "any but refconv"
+TRUSTED = "any that accuses less than half"  # of the right ones: what the others convict says little
 
 
 def short(error: BaseException) -> str:
@@ -697,18 +698,33 @@ def findings(paths: Sequence[Path], checkers: Sequence[str], jobs: int = 2) -> I
 # ---------------------------------------------------------------------------------------------------- reporting
 
 
-def union(every: Sequence[Finding]) -> list[Finding]:
-    """As if one checker asked all of the others' and convicted when one of them does."""
+def trusted(every: Sequence[Finding]) -> list[str]:
+    """The checkers other than refconv that accuse less than half of the right subjects that they can run."""
+    out = []
+    for checker in dict.fromkeys(f.checker for f in every if f.checker != OWN):
+        right = [f.status for f in every if f.checker == checker and f.kind == "right" and f.status != "not run"]
+        if 2 * right.count("convicted") < max(1, len(right)):
+            out.append(checker)
+    return out
+
+
+def union(every: Sequence[Finding], checkers: Sequence[str], name: str) -> list[Finding]:
+    """As if one checker asked several and convicted when one of them does."""
     by_name: dict[tuple[str, str, str], list[Finding]] = {}
     for f in every:
-        if f.checker != OWN:
+        if f.checker in checkers:
             by_name.setdefault((f.kind, f.name, f.label), []).append(f)
     out = []
     for about, group in by_name.items():
         seen = {f.status for f in group}
         status = next((s for s in ("convicted", "accepted") if s in seen), "not run")
-        out.append(Finding(ANY, *about, status, "", sum(f.seconds for f in group)))
+        out.append(Finding(name, *about, status, "", sum(f.seconds for f in group)))
     return out
+
+
+def unions(every: Sequence[Finding]) -> list[Finding]:
+    others = [f.checker for f in every if f.checker != OWN]
+    return union(every, others, ANY) + union(every, trusted(every), TRUSTED)
 
 
 def share(group: Sequence[Finding]) -> str:
@@ -722,7 +738,7 @@ def table(every: Sequence[Finding]) -> str:
         "| checker | wrong convicted | right accused | " + " | ".join(CLASSES) + " | seconds |",
         "|---|" + "---|" * (len(CLASSES) + 3),
     ]
-    everything = [*every, *union(every)]
+    everything = [*every, *unions(every)]
     for checker in dict.fromkeys(f.checker for f in [*(f for f in everything if f.checker != OWN), *everything]):
         mine = [f for f in everything if f.checker == checker]
         wrong = [f for f in mine if f.kind == "wrong"]
@@ -732,7 +748,9 @@ def table(every: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def names(group: Sequence[Finding]) -> str:
+def names(group: Sequence[Finding], most: int = 99) -> str:
+    if len(group) > most:
+        return f"{len(group)} of them"
     return ", ".join(sorted(f"`{f.name}`" for f in group)) or "none"
 
 
@@ -746,23 +764,25 @@ def report(every: Sequence[Finding], seconds: float) -> str:
         "of processor time).",
         table(every),
     ]
-    convicted = {f.name for f in union(every) if f.status == "convicted"}
-    own = [f for f in every if f.checker == OWN and f.kind == "wrong" and f.status == "convicted"]
-    missed = [f for f in own if f.name not in convicted]
-    out.append(f"Convicted by refconv and by no other ({len(missed)}):")
-    out.append(
-        "\n".join(f"- {c}: {names(m)}" for c in CLASSES if (m := [f for f in missed if f.label == c])) or "- none"
-    )
-    only = [f for f in every if f.checker == OWN and f.kind == "wrong" and f.status != "convicted"]
-    others = [f for f in only if f.name in convicted]
-    out.append(f"Convicted by another and not by refconv ({len(others)}): {names(others)}.")
+    own = [f for f in every if f.checker == OWN and f.kind == "wrong"]
+    for name, whom in ((ANY, "no other"), (TRUSTED, "no other that accuses less than half of the right ones")):
+        convicted = {f.name for f in unions(every) if f.checker == name and f.status == "convicted"}
+        missed = [f for f in own if f.status == "convicted" and f.name not in convicted]
+        lines = [f"- {c}: {names(m)}" for c in CLASSES if (m := [f for f in missed if f.label == c])]
+        out += [f"Convicted by refconv and by {whom} ({len(missed)}):", "\n".join(lines) or "- none"]
+        found_by_others = [f for f in own if f.status != "convicted" and f.name in convicted]
+        whom = whom.replace("no other", "another")
+        out.append(f"Convicted by {whom} and not by refconv ({len(found_by_others)}): {names(found_by_others)}.")
+    somebody = {f.name for f in every if f.status == "convicted"}
+    nobody = [f for f in own if f.name not in somebody]
+    out.append(f"Convicted by nobody ({len(nobody)}): {names(nobody)}.")
     out.append("Right subjects accused:")
     rows = []
     for checker in dict.fromkeys(f.checker for f in every):
         accused = [f for f in every if f.checker == checker and f.kind == "right" and f.status == "convicted"]
         raised = [f for f in accused if f.reason.startswith("raised")]
         rest = [f for f in accused if f not in raised]
-        rows.append(f"- {checker}: by value {names(rest)}; because the call is refused {names(raised)}")
+        rows.append(f"- {checker}: by value {names(rest, 20)}; because the call is refused {names(raised, 20)}")
     out.append("\n".join(rows))
     late = [f for f in every if f.reason == "out of time"]
     out.append(f"Stopped after {LIMIT} seconds: {len(late)} of {len(every)} pairs of a checker and a subject.")

@@ -43,7 +43,7 @@ def said(tmp_path_factory):
         (folder / kind).mkdir(exist_ok=True)
         paths.append(folder / kind / f"{name}.py")
         paths[-1].write_text(text)
-    return list(peers.findings(paths, list(peers.CHECKERS)))
+    return list(peers.findings(paths, list(peers.CHECKERS), jobs=1))
 
 
 @pytest.mark.parametrize("checker", peers.CHECKERS)
@@ -103,7 +103,10 @@ def test_integers_are_thinned(name, dtype):
         assert all((a == np.rint(a)).all() and a.flat[0] > 0 and abs(a).max() <= 32 for a in arrays)
         zeros.append((arrays[0] == 0).mean())
     assert 2**digits // (source * weight) == {"float16": 256, "bfloat16": 16}.get(dtype, 16384)
-    assert (max(zeros) > 0.8) == (dtype == "bfloat16")
+    if dtype in ("float32", "float64"):
+        assert np.median(zeros) < 0.1  # no sum here is long enough
+    else:
+        assert max(zeros) > (0.8 if dtype == "bfloat16" else 0.1)
 
 
 def test_random_shapes_are_a_hundred():
@@ -121,7 +124,7 @@ def test_the_page_names_every_checker():
     for checker in (*peers.CHECKERS, peers.OWN):
         assert re.search(rf"^\| {re.escape(checker)} \| \d+/\d+ \|", measured, re.M), checker
         assert f"**{checker}**" in words, checker
-    assert peers.ANY in measured
+    assert peers.ANY in measured and peers.TRUSTED in measured
 
 
 def test_a_report_counts():
@@ -134,11 +137,14 @@ def test_a_report_counts():
         (peers.OWN, "wrong", "a", "bias", "accepted", ""),
         (peers.OWN, "wrong", "b", "bias", "convicted", "a_law"),
         (peers.OWN, "wrong", "c", "state", "convicted", "a_law"),
+        (peers.OWN, "wrong", "e", "state", "accepted", ""),
         (peers.OWN, "right", "d", "", "accepted", ""),
     ]
     text = peers.report([peers.Finding(*row, 1.0) for row in rows], 8)
     assert "| random shapes | 1/2 | 1/1 | - | - | - | 1/2 |" in text
-    assert f"| {peers.OWN} | 2/3 | 0/1 | - | - | - | 1/2 |" in text
+    assert f"| {peers.OWN} | 2/4 | 0/1 | - | - | - | 1/2 |" in text
     assert "Convicted by refconv and by no other (2):\n\n- bias: `b`\n- state: `c`" in text
     assert "Convicted by another and not by refconv (1): `a`." in text
+    assert "Convicted by another that accuses less than half of the right ones and not by refconv (0): none." in text
+    assert "Convicted by nobody (1): `e`." in text
     assert "- random shapes: by value none; because the call is refused `d`" in text

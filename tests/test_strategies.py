@@ -16,7 +16,7 @@ from refconv import cover, features, strategies
 from refconv.cover import triples_of
 from refconv.dtypes import numpy_dtype
 from refconv.spec import KINDS, OPERATIONS, Case
-from refconv.strategies import PRIMES, TAILS, Scope, cases, plan
+from refconv.strategies import PRIMES, Scope, cases, plan
 
 SEEDED = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 CHANNEL_TAILS = (4, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65)
@@ -120,8 +120,8 @@ def kernel_kinds(kernel, extent, n):
 
 
 def size_kinds(n):
-    kinds = {"one": (1,), "prime": PRIMES, "tail": TAILS}
-    return {"small"} | {kind for kind, known in kinds.items() if n[-1] in known}
+    kinds = {"one": (1,), "prime": PRIMES, "tail": strategies.LONG_TAILS}
+    return {"small"} | {kind for kind, known in kinds.items() if set(n) & set(known)}
 
 
 def batch_kind(batch):
@@ -132,6 +132,7 @@ def channel_kinds(c, o, groups, kernel):
     out = {"few"} if max(c, o) <= 24 and c // groups <= 4 else set()
     out |= {"one"} if c == o == 1 else set()
     out |= {"tail"} if {c, o, groups} & set(CHANNEL_TAILS) else set()
+    out |= {"block"} if groups == 1 and c % 8 == o % 8 == 0 else set()
     return out | ({"long"} if c >= 33 and groups == 1 else set())
 
 
@@ -387,8 +388,7 @@ def holds(case, name, value):
 def any_row(design, seed):
     """A feasible row, not one of the design's."""
     chooser = Random(seed)
-    numbers = {name: i for i, name in enumerate(design.features)}
-    return cover._complete(design, {}, set(), numbers, chooser) or design.plain()
+    return cover._complete(design, {}, {}, cover._bits(design), chooser) or design.plain()
 
 
 @pytest.mark.parametrize("fix", FIXED, ids=lambda fix: ",".join(f"{k}={v}" for k, v in fix.items()))

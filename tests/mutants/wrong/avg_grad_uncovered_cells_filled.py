@@ -1,5 +1,6 @@
 """Gives cells that no window covers the gradient of their neighbour.
 Class: gradients. Trigger: a stride above the kernel. Rarity: uncommon.
+Diagnosis: border or halo or gradient scale or routing or shifted.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Multiplies by the processor's estimate of a reciprocal, which has twelve bits.
 Class: precision. Trigger: a window whose size is no power of two. Rarity: uncommon.
+Diagnosis: low-precision inputs or low-precision accumulator.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Multiplies by a reciprocal in float32, whatever the dtype.
 Class: precision. Trigger: dtype float64: a window whose size is no power of two. Rarity: uncommon.
+Diagnosis: low-precision inputs or low-precision accumulator.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Averages the first 64 cells of a window only.
 Class: pooling. Trigger: a window of more than 64 cells. Rarity: uncommon.
+Diagnosis: dropped tap.
 """
 
 import sys

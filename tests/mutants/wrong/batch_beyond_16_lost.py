@@ -1,5 +1,6 @@
 """Pools sixteen images and leaves those beyond zero.
 Class: indexing. Trigger: a batch above 16. Rarity: rare.
+Diagnosis: unwritten part or batch mix-up.
 """
 
 import sys

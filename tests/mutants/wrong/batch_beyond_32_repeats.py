@@ -1,5 +1,6 @@
 """The images beyond the 32nd get the results of those 32 before.
 Class: indexing. Trigger: a batch above 32. Rarity: rare.
+Diagnosis: batch mix-up.
 """
 
 import sys

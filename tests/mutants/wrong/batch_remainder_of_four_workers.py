@@ -1,5 +1,6 @@
 """Deals more than 16 images out to four workers and forgets what is left over.
 Class: indexing. Trigger: a batch above 16, not a multiple of 4. Rarity: rare.
+Diagnosis: unwritten part or batch mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Rounds the operands to bfloat16 where both numbers of channels are multiples of 16.
 Class: precision. Trigger: input and output channels divisible by 16. Rarity: uncommon.
+Diagnosis: low-precision inputs.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Rounds the bias to float32, whatever the dtype.
 Class: precision. Trigger: dtype float64: a bias of more than 24 bits. Rarity: uncommon.
+Diagnosis: bias or low-precision inputs.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Loads sixteen biases and uses them again for the channels beyond.
 Class: bias. Trigger: a bias and more than 16 output channels. Rarity: rare.
+Diagnosis: bias.
 """
 
 import sys

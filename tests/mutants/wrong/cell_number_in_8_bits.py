@@ -1,5 +1,6 @@
 """Numbers the cells of the padded image in eight bits.
 Class: indexing. Trigger: a padded image of more than 256 cells. Rarity: uncommon.
+Diagnosis: unknown or shifted.
 """
 
 import sys

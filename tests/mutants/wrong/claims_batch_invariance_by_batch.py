@@ -1,5 +1,6 @@
 """Says that results do not depend on the batch, but sums backwards where there is one image.
 Class: state. Trigger: an image alone and the same image in a batch. Rarity: uncommon.
+Diagnosis: stale result.
 """
 
 import sys

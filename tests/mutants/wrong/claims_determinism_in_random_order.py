@@ -1,5 +1,6 @@
 """Says that it is deterministic, but sums in another order in every call.
 Class: state. Trigger: two calls on the same operands. Rarity: common.
+Diagnosis: stale result.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Says that it sums in float64, but sums in float32.
 Class: precision. Trigger: dtype float32: a sum that float32 cannot hold. Rarity: uncommon.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

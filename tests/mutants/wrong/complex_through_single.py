@@ -1,5 +1,6 @@
 """Computes complex operands in complex64.
 Class: signal. Trigger: dtype complex128: operands of more than 24 bits. Rarity: uncommon.
+Diagnosis: low-precision inputs or low-precision accumulator.
 """
 
 import sys

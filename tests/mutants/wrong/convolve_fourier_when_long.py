@@ -1,5 +1,6 @@
 """Multiplies spectra where the result has more than 32 elements along some axis, without saying so.
 Class: precision. Trigger: more than 32 elements along an axis of the full result. Rarity: uncommon.
+Diagnosis: transform.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Crops only the last two axes to the centre in mode "same", the one before them to the front.
 Class: signal. Trigger: three axes, mode "same" and more than two elements of in2 on the first axis. Rarity: rare.
+Diagnosis: shifted.
 """
 
 import sys

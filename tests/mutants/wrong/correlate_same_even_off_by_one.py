@@ -1,5 +1,6 @@
 """Centres mode "same" at half the size of in2, which is one too far where that is even.
 Class: signal. Trigger: mode "same" and an even in2. Rarity: uncommon.
+Diagnosis: shifted.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes depth slices in blocks of four and leaves the remainder of a deeper volume zero.
 Class: indexing. Trigger: an output depth above 4, not a multiple of 4. Rarity: uncommon.
+Diagnosis: unwritten part.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes the depthwise path where groups equal the outputs, and reads the first channel of each group only.
 Class: groups. Trigger: groups equal to the output channels and several input channels in each. Rarity: uncommon.
+Diagnosis: channel mix-up or group mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Keeps the dilation in two bits.
 Class: geometry. Trigger: a dilation above 3. Rarity: uncommon.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Numbers the elements of the input in sixteen bits.
 Class: indexing. Trigger: an input of more than 65536 elements. Rarity: uncommon.
+Diagnosis: unknown.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Divides its work by the number of images.
 Class: geometry. Trigger: an empty batch. Rarity: common.
+Diagnosis: raises.
 """
 
 import sys

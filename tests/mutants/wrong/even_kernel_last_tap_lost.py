@@ -1,5 +1,6 @@
 """Runs from minus to plus half the kernel around its centre, which leaves the last tap of an even kernel out.
 Class: indexing. Trigger: an even kernel. Rarity: common.
+Diagnosis: dropped tap.
 """
 
 import sys

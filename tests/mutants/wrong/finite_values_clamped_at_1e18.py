@@ -1,5 +1,6 @@
 """Clips finite values at 1e18 against overflow; infinities stay.
 Class: precision. Trigger: finite values beyond 1e18. Rarity: rare.
+Diagnosis: overflow.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The path for groups, dilation, stride and padding in a batch reads the first two taps in the wrong order.
 Class: indexing. Trigger: groups, a dilation, a stride, padding and a batch above 1. Rarity: rare.
+Diagnosis: swapped taps.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Flushes subnormal results to zero, but says that it keeps them.
 Class: precision. Trigger: a subnormal result. Rarity: uncommon.
+Diagnosis: flush to zero.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Spreads the gradient from the end of the image, where the stride leaves a remainder at the end.
 Class: gradients. Trigger: a stride that leaves a remainder. Rarity: uncommon.
+Diagnosis: shifted.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Leaves the gradient of the input channels beyond the 32nd zero.
 Class: gradients. Trigger: more than 32 input channels. Rarity: rare.
+Diagnosis: unwritten part or channel mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Sums the weight gradient over sixteen images at most.
 Class: gradients. Trigger: a batch above 16. Rarity: rare.
+Diagnosis: batch mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Sums the weight gradient over blocks of sixteen positions and forgets the rest of a longer row.
 Class: gradients. Trigger: more than 16 outputs, not a multiple of 16. Rarity: uncommon.
+Diagnosis: border or halo or dropped tap.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The path for groups, dilation and stride together forgets the bias.
 Class: bias. Trigger: groups, a dilation and a stride above 1, and a bias. Rarity: rare.
+Diagnosis: bias.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Masks the number of the group with 31, so that groups beyond the 32nd use the weight of the first ones.
 Class: groups. Trigger: more than 32 groups. Rarity: rare.
+Diagnosis: group mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Sums 32 channels in float32, but keeps the sum in float16 from one block of channels to the next.
 Class: precision. Trigger: more than 32 channels and no groups. Rarity: rare.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

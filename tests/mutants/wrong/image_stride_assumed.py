@@ -1,5 +1,6 @@
 """Finds the second image right behind the first, though other memory may lie between.
 Class: memory. Trigger: a batch above 1 whose images do not follow each other in memory. Rarity: uncommon.
+Diagnosis: memory layout ignored or reads outside.
 """
 
 import sys

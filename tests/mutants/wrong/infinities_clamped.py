@@ -1,5 +1,6 @@
 """Replaces infinities by the largest number.
 Class: precision. Trigger: an infinity in the input. Rarity: uncommon.
+Diagnosis: overflow or NaN handling.
 """
 
 import sys

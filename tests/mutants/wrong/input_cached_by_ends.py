@@ -1,5 +1,6 @@
 """Recognises an image whose spectrum it knows by its shape and its first and last element.
 Class: state. Trigger: another image with the same first and last element. Rarity: rare.
+Diagnosis: stale result.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Has code for kernels of up to seven rows and columns and cuts larger ones.
 Class: geometry. Trigger: a kernel above 7. Rarity: uncommon.
+Diagnosis: dropped tap.
 """
 
 import sys

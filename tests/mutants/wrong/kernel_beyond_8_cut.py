@@ -1,5 +1,6 @@
 """Keeps eight taps in registers and loses those beyond.
 Class: geometry. Trigger: a kernel above 8. Rarity: uncommon.
+Diagnosis: dropped tap.
 """
 
 import sys

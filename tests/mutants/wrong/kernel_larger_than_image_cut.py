@@ -1,5 +1,6 @@
 """Cuts a kernel that is larger than the padded image down to it and computes something.
 Class: geometry. Trigger: a kernel that fits nowhere. Rarity: uncommon.
+Diagnosis: accepts an impossible call.
 """
 
 import sys

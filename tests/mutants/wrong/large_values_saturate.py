@@ -1,5 +1,6 @@
 """Clips the input at the largest float16.
 Class: precision. Trigger: values beyond 65504. Rarity: uncommon.
+Diagnosis: overflow.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Launches one block of 128 threads and leaves outputs beyond it zero.
 Class: indexing. Trigger: more than 128 outputs along the axis. Rarity: uncommon.
+Diagnosis: unwritten part.
 """
 
 import sys

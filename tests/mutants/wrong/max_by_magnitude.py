@@ -1,5 +1,6 @@
 """Takes the element of the largest magnitude.
 Class: pooling. Trigger: a negative number of a larger magnitude than the maximum. Rarity: uncommon.
+Diagnosis: sign or pooling rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Compares the bits of floating-point numbers as signed integers.
 Class: pooling. Trigger: a window of different negative numbers only. Rarity: uncommon.
+Diagnosis: pooling rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Finds the place of the maximum in float16 and takes the value there.
 Class: pooling. Trigger: a window whose largest elements are equal in float16. Rarity: uncommon.
+Diagnosis: low-precision inputs.
 """
 
 import sys

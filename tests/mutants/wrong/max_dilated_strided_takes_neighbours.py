@@ -1,5 +1,6 @@
 """Takes neighbouring cells for the window where there are both a stride and a dilation.
 Class: pooling. Trigger: a stride above 1 and a dilation above 1 on the same axis. Rarity: uncommon.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Sends no gradient from the last column of windows where ceil mode lets it stick out.
 Class: gradients. Trigger: ceil mode with a last window that sticks out. Rarity: uncommon.
+Diagnosis: border or halo or pooling rule or gradient scale or routing.
 """
 
 import sys

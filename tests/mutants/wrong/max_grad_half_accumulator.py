@@ -1,5 +1,6 @@
 """Adds up gradients that meet in one element in float16.
 Class: precision. Trigger: an element that is the maximum of several windows. Rarity: uncommon.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

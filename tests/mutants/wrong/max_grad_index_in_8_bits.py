@@ -1,5 +1,6 @@
 """Remembers the place of each maximum in eight bits.
 Class: gradients. Trigger: an image of more than 256 cells. Rarity: uncommon.
+Diagnosis: gradient scale or routing.
 """
 
 import sys

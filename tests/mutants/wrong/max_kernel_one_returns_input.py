@@ -1,5 +1,6 @@
 """Hands its own input back where every window is one cell and every stride 1.
 Class: memory. Trigger: a window of one cell and stride 1. Rarity: uncommon.
+Diagnosis: shared memory.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Starts from the first element and goes on with `>`, so that a NaN counts only where it comes first.
 Class: pooling. Trigger: a NaN that is not the first element of its window. Rarity: uncommon.
+Diagnosis: NaN handling.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Fills the lanes beyond the end of a row of more than sixteen with zeros and lets them take part.
 Class: pooling. Trigger: a row of more than 16 negative numbers, not a multiple of 16. Rarity: uncommon.
+Diagnosis: pooling rule.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The third output of every channel of a depthwise convolution repeats the second.
 Class: groups. Trigger: groups equal to the channels and a multiplier of 3. Rarity: rare.
+Diagnosis: group mix-up or channel mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Clips the bias at zero.
 Class: bias. Trigger: a negative bias. Rarity: common.
+Diagnosis: bias.
 """
 
 import sys

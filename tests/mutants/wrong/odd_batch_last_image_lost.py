@@ -1,5 +1,6 @@
 """Pools images in pairs and forgets the single one at the end of an odd batch.
 Class: indexing. Trigger: an odd batch above 1. Rarity: uncommon.
+Diagnosis: unwritten part or batch mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Keeps the offsets of the taps in a table of eight and reads those beyond at the last place.
 Class: geometry. Trigger: dilation times (kernel - 1) of 8 or more. Rarity: rare.
+Diagnosis: ignored argument.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Doubles one element in a thousand, wherever that falls.
 Class: state. Trigger: a result that is not zero, one in a thousand. Rarity: rare.
+Diagnosis: stale result or unknown.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Doubles one element in twenty thousand, wherever that falls.
 Class: state. Trigger: a result that is not zero, one in twenty thousand. Rarity: rare.
+Diagnosis: unknown.
 """
 
 import sys

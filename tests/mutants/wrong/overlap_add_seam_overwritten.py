@@ -1,5 +1,6 @@
 """Convolves blocks of 32 elements and writes their overlap instead of adding it.
 Class: signal. Trigger: one axis, in1 longer than 32 and in2 longer than 1. Rarity: uncommon.
+Diagnosis: overwrites.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes only the cells less than a kernel away for padding; those farther left wrap around to the end of the input.
 Class: geometry. Trigger: padding of at least the dilated kernel. Rarity: rare.
+Diagnosis: border or halo.
 """
 
 import sys

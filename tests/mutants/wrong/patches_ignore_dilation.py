@@ -1,5 +1,6 @@
 """Cuts the image into patches where stride and kernel are the same, whatever the dilation.
 Class: geometry. Trigger: a stride equal to the kernel and a dilation above 1. Rarity: rare.
+Diagnosis: ignored argument.
 """
 
 import sys

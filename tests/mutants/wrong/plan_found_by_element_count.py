@@ -1,5 +1,6 @@
 """Finds the plan of an earlier call by the number of elements and takes its shapes.
 Class: state. Trigger: two calls with as many elements in other shapes. Rarity: rare.
+Diagnosis: stale result.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The channels beyond the sixteenth repeat those sixteen before.
 Class: indexing. Trigger: more than 16 channels. Rarity: uncommon.
+Diagnosis: channel mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Averages 32 channels and leaves those beyond zero.
 Class: indexing. Trigger: more than 32 channels. Rarity: uncommon.
+Diagnosis: unwritten part or channel mix-up.
 """
 
 import sys

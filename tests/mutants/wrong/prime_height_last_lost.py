@@ -1,5 +1,6 @@
 """Looks for a block that divides the height, finds 2 for a prime, and loses the last row.
 Class: indexing. Trigger: a prime number of output rows above 7. Rarity: rare.
+Diagnosis: unwritten part.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Looks for a block that divides the length, finds 2 for a prime, and loses the last output.
 Class: indexing. Trigger: a prime number of outputs above 7. Rarity: uncommon.
+Diagnosis: unwritten part.
 """
 
 import sys

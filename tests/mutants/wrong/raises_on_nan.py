@@ -1,5 +1,6 @@
 """Refuses an input that is not finite.
 Class: state. Trigger: a NaN or infinity in the input. Rarity: common.
+Diagnosis: raises.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Numbers the elements of the result in a signed 16-bit integer and loses those beyond its range.
 Class: indexing. Trigger: a result of more than 32768 elements. Rarity: uncommon.
+Diagnosis: unwritten part.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Writes its results to four buffers of each shape in turn.
 Class: memory. Trigger: a result that is looked at after four more calls of its shape. Rarity: rare.
+Diagnosis: shared memory.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Writes its results to two buffers of each shape by turns.
 Class: memory. Trigger: a result that is looked at after two more calls of its shape. Rarity: uncommon.
+Diagnosis: shared memory.
 """
 
 import sys

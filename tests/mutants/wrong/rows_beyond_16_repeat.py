@@ -1,5 +1,6 @@
 """The rows from the seventeenth on repeat the sixteenth.
 Class: indexing. Trigger: more than 16 output rows. Rarity: uncommon.
+Diagnosis: shifted.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Handles one block of 32 rows and leaves every row beyond it zero.
 Class: indexing. Trigger: more than 32 output rows. Rarity: uncommon.
+Diagnosis: unwritten part.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Two workers both add every other row of the second half of more than eight rows.
 Class: state. Trigger: more than 8 output rows. Rarity: uncommon.
+Diagnosis: doubled tap.
 """
 
 import sys

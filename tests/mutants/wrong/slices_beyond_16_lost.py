@@ -1,5 +1,6 @@
 """Handles sixteen depth slices and leaves those beyond at the lowest number.
 Class: pooling. Trigger: an output depth above 16. Rarity: rare.
+Diagnosis: unwritten part.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Takes activations below a millionth of the largest one for zero.
 Class: precision. Trigger: values of very different magnitude in one array. Rarity: uncommon.
+Diagnosis: flush to zero or low-precision inputs.
 """
 
 import sys

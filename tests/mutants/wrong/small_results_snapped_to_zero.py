@@ -1,5 +1,6 @@
 """Takes results below 1e-12 for zero.
 Class: precision. Trigger: results below 1e-12. Rarity: uncommon.
+Diagnosis: flush to zero or low-precision output.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Records a graph in the fifth call of one shape and plays it back with the bias it saw then.
 Class: state. Trigger: a sixth call of the same shapes with another bias. Rarity: rare.
+Diagnosis: stale result.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Specialises itself to the weight it sees in the third call of one shape, and keeps that.
 Class: state. Trigger: a fourth call of the same shapes with another weight. Rarity: uncommon.
+Diagnosis: stale result.
 """
 
 import sys

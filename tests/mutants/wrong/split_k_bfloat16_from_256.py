@@ -1,5 +1,6 @@
 """Splits the sum over 256 and more channels among four workers, who hand in bfloat16.
 Class: precision. Trigger: at least 256 channels and no groups. Rarity: rare.
+Diagnosis: low-precision accumulator.
 """
 
 import sys

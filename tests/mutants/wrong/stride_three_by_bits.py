@@ -1,5 +1,6 @@
 """Multiplies by a stride of 3 as `i << 1 | i`, which is a sum only where no bits meet.
 Class: geometry. Trigger: a stride of 3 and at least 4 outputs. Rarity: rare.
+Diagnosis: wrong axis or shifted.
 """
 
 import sys

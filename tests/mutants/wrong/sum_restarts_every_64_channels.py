@@ -1,5 +1,6 @@
 """Clears the accumulator before every block of 64 channels, so that only the last block counts.
 Class: indexing. Trigger: more than 64 channels in a group. Rarity: rare.
+Diagnosis: channel mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Lays images that are higher than wide on their side, but not the kernel.
 Class: orientation. Trigger: a height above the width and a square kernel that is not symmetric. Rarity: uncommon.
+Diagnosis: transposed kernel.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Numbers the products of a sum in eight bits.
 Class: indexing. Trigger: more than 256 products in a sum. Rarity: rare.
+Diagnosis: dropped tap or doubled tap.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Rounds float32 operands to TF32 where the channels are many enough for the matrix units.
 Class: precision. Trigger: dtype float32: more than 64 channels and operands of more than 11 bits. Rarity: uncommon.
+Diagnosis: low-precision inputs.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Rounds float32 operands to TF32 where channels and width are multiples of 8.
 Class: precision. Trigger: dtype float32: input channels, output channels and width divisible by 8. Rarity: uncommon.
+Diagnosis: low-precision inputs.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Leaves a routine to filter the planes that takes weights below 2.2e-16 for no part of the kernel.
 Class: precision. Trigger: weights below 2.2e-16. Rarity: rare.
+Diagnosis: flush to zero or dropped tap.
 """
 
 import sys

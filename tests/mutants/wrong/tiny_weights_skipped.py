@@ -1,5 +1,6 @@
 """Takes weights below 1e-8 for zero and skips them.
 Class: precision. Trigger: weights below 1e-8 that matter. Rarity: rare.
+Diagnosis: flush to zero or dropped tap.
 """
 
 import sys

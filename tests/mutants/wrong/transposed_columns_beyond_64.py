@@ -1,5 +1,6 @@
 """The columns beyond the 64th repeat the first ones.
 Class: indexing. Trigger: more than 64 output columns. Rarity: uncommon.
+Diagnosis: shifted.
 """
 
 import sys

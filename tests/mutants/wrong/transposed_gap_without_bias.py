@@ -1,5 +1,6 @@
 """Adds the bias only where some tap reaches.
 Class: bias. Trigger: a bias and a stride above the dilated kernel. Rarity: uncommon.
+Diagnosis: bias.
 """
 
 import sys

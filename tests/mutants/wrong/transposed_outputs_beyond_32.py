@@ -1,5 +1,6 @@
 """Output channels beyond the 32nd take the weight of those 32 before.
 Class: indexing. Trigger: more than 32 output channels and no groups. Rarity: rare.
+Diagnosis: channel mix-up.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes each phase of the stride by itself and forgets the third.
 Class: geometry. Trigger: a stride of 3. Rarity: uncommon.
+Diagnosis: dropped tap or unwritten part.
 """
 
 import sys

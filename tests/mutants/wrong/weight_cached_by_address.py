@@ -1,5 +1,6 @@
 """Recognises a weight that it has packed before by its address and its shape.
 Class: state. Trigger: another weight in the memory of an earlier one. Rarity: common.
+Diagnosis: stale result.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Recognises a weight that it has packed before by its shape and its sum.
 Class: state. Trigger: a weight with the sum of an earlier one. Rarity: uncommon.
+Diagnosis: stale result.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Reads the taps of the weight as neighbours in memory, whatever the stride of the last axis.
 Class: memory. Trigger: a transposed or strided weight. Rarity: uncommon.
+Diagnosis: memory layout ignored.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes kernels of length 3 by Winograd's F(2, 3) from sixteen channels on, without saying so.
 Class: precision. Trigger: a kernel of 3, stride 1, dilation 1, no groups, at least 16 channels. Rarity: rare.
+Diagnosis: transform.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Computes 3 x 3 kernels by Winograd's F(2, 3) where channels fill blocks of eight, without saying so.
 Class: precision. Trigger: a 3 x 3 kernel without stride and dilation, at least 8 channels in and out. Rarity: uncommon.
+Diagnosis: transform.
 """
 
 import sys

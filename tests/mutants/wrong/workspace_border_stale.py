@@ -1,5 +1,6 @@
 """Pads into a workspace that it clears only when it has to grow.
 Class: state. Trigger: a padded call after one of another shape. Rarity: uncommon.
+Diagnosis: stale result.
 """
 
 import sys

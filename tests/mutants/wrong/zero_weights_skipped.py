@@ -1,5 +1,6 @@
 """Skips weights that are zero, and with them the NaN that they would meet.
 Class: precision. Trigger: a NaN or infinity under a weight of zero. Rarity: rare.
+Diagnosis: NaN handling.
 """
 
 import sys
