@@ -1,7 +1,4 @@
-"""Skips weights that are zero, and with them the NaN that they would meet.
-Class: precision. Trigger: a NaN or infinity under a weight of zero. Rarity: rare.
-Diagnosis: NaN handling.
-"""
+"""Skips products with a weight of zero, so that a NaN under such a tap is not read."""
 
 import sys
 from pathlib import Path
