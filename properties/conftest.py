@@ -48,6 +48,8 @@ def pytest_configure(config):
         config.stash[JUDGED] = _judged(config)
     except TargetError as error:
         raise pytest.UsageError(str(error)) from None
+    if config.getoption("check"):
+        config.option.tbstyle = "native"  # nobody reads pytest's own; it would parse sources even while interrupted
     config.pluginmanager.register(_Session(config), "refconv-session")
 
 

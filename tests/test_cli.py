@@ -279,8 +279,8 @@ VERDICTS = {
 
 @pytest.fixture
 def brief(monkeypatch):
-    """As few cases as there can be."""
-    monkeypatch.setitem(options.PROFILES, "quick", 1)
+    """As few cases as a verdict can rest on."""
+    monkeypatch.setitem(options.PROFILES, "quick", 12)
 
 
 @pytest.mark.parametrize("name", VERDICTS)
@@ -400,7 +400,7 @@ def test_an_interrupt_ends_cleanly(tmp_path, body, found):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 2, err
-    assert out.startswith(f"VERDICT: {found}\n") and "of 26 laws judged" in out
+    assert out.startswith(f"VERDICT: {found}\n") and re.search(r"of \d+ laws judged", out)
     assert "found so far" in out
     assert "refconv: interrupted" in err and "Traceback" not in err
 
@@ -423,7 +423,7 @@ def test_a_terminal_gets_a_bar_and_colour(tmp_path):
     seen = _all_of(here).decode()
     assert process.wait(60) == 1
     os.close(here)
-    assert "\x1b[1;31mVERDICT: wrong" in seen and "/26" in seen
+    assert "\x1b[1;31mVERDICT: wrong" in seen and re.search(r"/\d+", seen)
     table = next(line for line in seen.splitlines() if "operation" in line and "triples" in line)
     assert "laws" in table and "oracle" not in table
 
@@ -449,5 +449,5 @@ def test_a_run_of_seconds_shows_that_it_goes_on(tmp_path):
     )
     done = _python("-c", program, cwd=tmp_path)
     assert done.returncode == 1
-    assert re.search(r"^\d+/26 laws judged, 1 broken; convolve: ", done.stderr, re.M)
+    assert re.search(r"^\d+/\d+ laws judged, 1 broken; convolve: ", done.stderr, re.M)
     assert done.stdout.startswith("VERDICT: wrong\n") and "1 broken" not in done.stdout

@@ -12,7 +12,7 @@ import pytest
 import scipy.signal
 
 from refconv import exact, families, strategies
-from refconv.cover import _complete
+from refconv.cover import _bits, _complete
 from refconv.dtypes import numpy_dtype
 from refconv.spec import KINDS, OPERATIONS, Case
 from refconv.strategies import DTYPES, Scope, plan
@@ -37,7 +37,7 @@ def small_cases(op, count, dtypes=DTYPES):
         seed += 1
         scope = Scope(pairs=True)
         design = plan(op, scope)
-        row = dict(_complete(design, {}, set(), {f: i for i, f in enumerate(design.features)}, Random(seed)))
+        row = dict(_complete(design, {}, {}, _bits(design), Random(seed)))
         shapes, arguments, terms = make(Random(seed), op, row, scope)
         dtype = dtypes[found % len(dtypes)]
         operands = families.fill(row["family"], shapes, families.Room(dtype, terms), seed)

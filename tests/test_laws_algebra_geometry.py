@@ -275,7 +275,8 @@ def test_laws_call_nothing_but_what_is_fixed(name):
     for law in EVERY.values():
         if law.kind in (operation.kind, "batched", "operation"):
             record = law.run(Judged(subject, operation, Effort(examples=30)))
-            assert record.status in ("verified", "not applicable"), (record.law, record.violation, record.reasons)
+            fine = record.status in ("verified", "not applicable") or not record.required
+            assert fine, (record.law, record.violation, record.reasons)
             assert not strays, (record.law, strays)
 
 
