@@ -222,8 +222,8 @@ class _Direct:
 
 def _ufp(values: Float64Array) -> Float64Array:
     """Unit in the first place: the largest power of two not above |value|."""
-    mantissa, exponent = np.frexp(values)
-    return np.asarray(np.where(values == 0, 0.0, np.ldexp(1.0, exponent - 1)) + 0 * mantissa)
+    _, exponent = np.frexp(values)
+    return np.asarray(np.where(values == 0, 0.0, np.ldexp(1.0, exponent - 1)))
 
 
 def _power_of_two(values: Any) -> bool:

@@ -27,9 +27,11 @@ __all__ = [
     "forms",
     "lowest_bit",
     "rational",
+    "remainder",
     "selection",
     "taps",
     "tie_range",
+    "two_sum",
     "value",
     "values",
     "window_counts",
@@ -451,7 +453,7 @@ def lowest_bit(values: Float64Array) -> float:
     return float(np.ldexp(1.0, int(lowest.min())))
 
 
-def _two_sum(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Array]:
+def two_sum(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Array]:
     """a + b = s + e exactly [Knuth, TAOCP 2, 4.2.2]."""
     s = a + b
     t = s - a
@@ -484,7 +486,7 @@ def _sliced(form: Form, terms: int) -> Exact:
     for exponent, part in sorted(parts, key=lambda item: -item[0]):
         part = np.ldexp(part, exponent)
         underflow += ETA64 if exponent < -1074 else 0.0
-        high, e = _two_sum(high, part)
+        high, e = two_sum(high, part)
         low, total = low + e, total + np.abs(part)
     count = len(parts) + 1
     return Exact(high, low, (count * U64) ** 2 * total * (1 + 1e-10) + underflow)
@@ -523,14 +525,14 @@ def _finish(result: Exact, form: Form) -> Exact:
     if np.any(np.asarray(form.divisor) != 1):
         d = np.asarray(form.divisor, dtype=np.float64)
         quotient = high / d
-        low = (_remainder(high, quotient, d) + low) / d
+        low = (remainder(high, quotient, d) + low) / d
         exact = (np.frexp(d)[0] == 0.5) & (np.abs(quotient) > 2.0**-960)  # a power of two, and no underflow
         # else two roundings of what is left; the remainder itself is exact but for underflow
         slack = np.where(exact & ((low == 0) | (np.abs(low) > 2.0**-1020)), 0.0, 2.0**-51 * np.abs(low) + 4 * ETA64)
         error = error / d * (1 + 2.0**-50) + slack
         high = quotient
     if form.addend is not None:
-        high, e = _two_sum(high, np.broadcast_to(form.addend, high.shape))
+        high, e = two_sum(high, np.broadcast_to(form.addend, high.shape))
         error = error + np.where((low == 0) | (e == 0), 0.0, U64 * np.abs(low + e))
         low = low + e
     return Exact(high, low, error)
@@ -544,7 +546,7 @@ def _halves(values: Float64Array) -> tuple[Float64Array, Float64Array]:
     return top, values - top
 
 
-def _remainder(a: Float64Array, q: Float64Array, d: Float64Array) -> Float64Array:
+def remainder(a: Float64Array, q: Float64Array, d: Float64Array) -> Float64Array:
     """a - q d, exact where q is a / d rounded [Dekker 1971]."""
     (q1, q2), (d1, d2) = _halves(q), _halves(d)
     p = q * d

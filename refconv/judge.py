@@ -275,7 +275,7 @@ TINY = 2.0**-900  # below it the error of a product may itself underflow
 def _sum(a: Any, b: Any, side: float) -> Float64Array:
     """a + b, or the next number on this side where the sum is not exact."""
     with np.errstate(invalid="ignore", over="ignore"):
-        total, lost = exact._two_sum(a, b)
+        total, lost = exact.two_sum(a, b)
         return np.asarray(np.where(lost == 0, total, np.nextafter(total, side)))
 
 
@@ -284,7 +284,7 @@ def _product(a: Any, b: Any) -> tuple[Float64Array, Float64Array]:
     with np.errstate(invalid="ignore", over="ignore"):
         zero, wide = (a == 0) | (b == 0), np.asarray(b, dtype=np.float64)
         p = np.where(zero, 0.0, a * wide)
-        return _around(p, zero | ((exact._remainder(p, a, wide) == 0) & (np.abs(p) > TINY)))
+        return _around(p, zero | ((exact.remainder(p, a, wide) == 0) & (np.abs(p) > TINY)))
 
 
 def _quotient(a: Any, b: Any) -> tuple[Float64Array, Float64Array]:
@@ -292,7 +292,7 @@ def _quotient(a: Any, b: Any) -> tuple[Float64Array, Float64Array]:
     with np.errstate(invalid="ignore", over="ignore"):
         wide = np.asarray(b, dtype=np.float64)
         q = np.asarray(a / wide)
-        return _around(q, (a == 0) | ((exact._remainder(a, q, wide) == 0) & (np.abs(a) > TINY)))
+        return _around(q, (a == 0) | ((exact.remainder(a, q, wide) == 0) & (np.abs(a) > TINY)))
 
 
 def _around(values: Any, sure: Any) -> tuple[Float64Array, Float64Array]:
