@@ -16,11 +16,9 @@ from refconv import options, verdict
 from refconv.adapters import ADAPTERS
 from refconv.law import Judged
 from refconv.report import terminal
-from refconv.spec import KINDS
+from refconv.spec import KIND_GROUPS
 from refconv.subject import TargetError
 
-# What a law's parameter may name beside a kind: every operation, and those on batches (N, C, spatial axes).
-GROUPS = {"operation": set(KINDS), "batched": set(KINDS) - {"convolve", "correlate"}}
 SUBJECTS = pytest.StashKey[list]()
 EFFORT = pytest.StashKey[object]()
 JUDGED = pytest.StashKey[list]()
@@ -73,7 +71,7 @@ def pytest_generate_tests(metafunc):
     law = getattr(metafunc.function, "kind", None)
     if law is None:
         return
-    kinds = GROUPS.get(law, {law})
+    kinds = KIND_GROUPS.get(law, {law})
     judged = [j for j in metafunc.config.stash[JUDGED] if j.operation.kind in kinds]
     metafunc.parametrize(law, judged, ids=[f"{j.subject.name}-{j.operation.name}" for j in judged])
 

@@ -74,7 +74,6 @@ class Ladder:
     """For each dtype, the rung reached: descends when a result is not explained, and re-judges what made it descend."""
 
     reached: dict[str, int] = field(default_factory=dict)
-    cases: dict[str, int] = field(default_factory=dict)
     hard: dict[str, list[tuple[Case, Results]]] = field(default_factory=dict)
 
     def observe(self, case: Case, results: Results, claims: Claims) -> None:
@@ -82,7 +81,6 @@ class Ladder:
         dtype = case.dtype
         if dtype not in LADDERS:
             return
-        self.cases[dtype] = self.cases.get(dtype, 0) + 1
         rung, ladder, hard = self.reached.setdefault(dtype, 0), LADDERS[dtype], self.hard.setdefault(dtype, [])
         if rung < len(ladder) and not _explains(ladder[rung], case, results, claims):
             hard.append((case, results))

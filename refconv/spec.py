@@ -15,6 +15,7 @@ from refconv.dtypes import Array
 
 __all__ = [
     "KINDS",
+    "KIND_GROUPS",
     "MODES",
     "OPERATIONS",
     "PADDING_MODES",
@@ -307,6 +308,8 @@ OPERATIONS: dict[str, Operation] = _table()
 KINDS: dict[str, list[Operation]] = {}
 for _row in OPERATIONS.values():
     KINDS.setdefault(_row.kind, []).append(_row)
+# What a law may be about beside one kind: every operation, and those on batches (N, C, spatial axes).
+KIND_GROUPS: dict[str, set[str]] = {"operation": set(KINDS), "batched": set(KINDS) - {"convolve", "correlate"}}
 
 
 @dataclass(frozen=True)

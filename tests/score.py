@@ -23,7 +23,7 @@ from refconv.adapters import ADAPTERS
 from refconv.diagnose import diagnose
 from refconv.law import Effort, Judged, Record
 from refconv.options import PROFILES
-from refconv.spec import KINDS
+from refconv.spec import KIND_GROUPS
 from refconv.subject import Subject, load
 
 CORPUS = Path(__file__).parent / "mutants"
@@ -39,7 +39,6 @@ CHAPTERS = (
     "test_geometry",
     "test_agreement",
 )
-GROUPS = {"operation": set(KINDS), "batched": set(KINDS) - {"convolve", "correlate"}}
 
 
 @dataclass
@@ -81,7 +80,7 @@ def records(one: Subject, effort: Effort) -> Iterator[Record]:
     """Each law on each operation, until somebody has seen enough."""
     for operation in one.operations:
         for rule in laws():
-            if operation.kind in GROUPS.get(rule.kind, {rule.kind}):
+            if operation.kind in KIND_GROUPS.get(rule.kind, {rule.kind}):
                 yield rule.run(Judged(one, operation, effort))
 
 
