@@ -275,7 +275,8 @@ def test_laws_call_nothing_but_what_is_fixed(name):
     for law in EVERY.values():
         if law.kind in (operation.kind, "batched", "operation"):
             record = law.run(Judged(subject, operation, Effort(examples=30)))
-            fine = record.status in ("verified", "not applicable") or not record.required
+            # a characteristic may be found not to hold: blocks of the batch change the order of sums
+            fine = record.status in ("verified", "not applicable", *(() if record.required else ("absent",)))
             assert fine, (record.law, record.violation, record.reasons)
             assert not strays, (record.law, strays)
 
