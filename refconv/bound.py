@@ -37,6 +37,10 @@ CLAIMS: dict[str, tuple[str, ...]] = {
 # Tensor-core accumulation: aligned to f = 23 fraction bits, truncated, then truncated to 24 bits:
 # 2 * 2^-f + 2^-23 per non-zero product [Fasi, Higham, Mikaitis, Pranesh 2021; the model, not a vendor's promise].
 TENSOR_CORE_U = 3 * 2.0**-23
+# A kernel may round to a wider format first, u_w: (1 + u_w)(1 + u) - 1 in place of u. Of the wider formats in use,
+# x87's 64 bits over float64 are the narrowest, u_w = 2^-11 u. A kernel that carries all its sums in such a format and
+# rounds once is within that as well: n u_w + u <= n (u + u_w).
+DOUBLE_ROUNDING = 2.0**-11
 # Rounding toward zero keeps 11 bits of TF32 and 8 of bfloat16: at most 2 u relative.
 INPUT_EPSILON = {"none": 0.0, "tf32": 2.0**-10, "bf16": 2.0**-7}
 
@@ -139,7 +143,7 @@ class _Direct:
     def __init__(self, claims: Claims, form: Form, acc: Format) -> None:
         self.form, self.acc, self.claims = form, acc, claims
         tensor_core = claims.accumulate == "tensor-core"
-        self.u = TENSOR_CORE_U if tensor_core else acc.unit_roundoff
+        self.u = TENSOR_CORE_U if tensor_core else acc.unit_roundoff * (1 + DOUBLE_ROUNDING)
         self.divisor = np.asarray(form.divisor, dtype=np.float64)
         addend = 0.0 if form.addend is None else np.abs(form.addend)
         self.summands = form.terms + (addend != 0)

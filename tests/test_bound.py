@@ -311,6 +311,19 @@ def test_correct_float32_kernels_are_never_convicted(family, terms):
         assert judge.within({"output": result[None]}, case, Claims(subnormals="ieee")) <= 1
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant != 63, reason="this machine has no 64-bit significand")
+def test_sums_carried_in_a_wider_format_are_rounded_twice():
+    """x87 rounds 1 + 2^-52 + (2^-53 - 2^-70) to a tie, then the tie away: above half a unit, and correct."""
+    x, w, b = np.full((1, 1, 1), 2.0**-53 - 2.0**-70), np.ones((1, 1, 1)), np.array([1 + 2.0**-52])
+    case = Case(OPERATIONS["conv1d"], {"input": x, "weight": w, "bias": b}, {}, "float64")
+    wide = (x.astype(np.longdouble) * w + b).astype(np.float64)
+    assert wide.item() == 1 + 2.0**-51
+    share = judge.within({"output": wide}, case, Claims())
+    assert 1 - 2.0**-11 < share <= 1
+    with pytest.raises(Violation):
+        judge.within({"output": wide + 2.0**-52}, case, Claims())
+
+
 def test_a_bias_is_one_summand_more():
     """First or last; nearly attained on sparse data."""
     for seed, family in itertools.product(range(4), ("sparse4", "normal", "heavy")):
