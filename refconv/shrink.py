@@ -1,14 +1,18 @@
-"""Makes the values of a failing case small: zeros, then ones and small integers, where the failure allows it."""
+"""Makes a failing case small, then its values: zeros, then ones and small integers, where the failure allows it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from refconv import smaller
 from refconv.dtypes import Array
 from refconv.judge import Violation
+from refconv.smaller import Step
 from refconv.spec import Case
 
 __all__ = ["simplify"]
@@ -16,33 +20,58 @@ __all__ = ["simplify"]
 Fails = Callable[[Case], Violation | None]
 
 
-def simplify(violation: Violation, fails: Fails, tries: int = 250) -> Violation:
-    """The same violation on plainer values; `fails` re-judges a case, at most `tries` times.
+def simplify(violation: Violation, fails: Fails, tries: int = 250, shapes: bool = False) -> Violation:
+    """The same violation on a smaller call (with `shapes`) and on plainer values; `fails` re-judges a case.
 
-    A case counts as the same failure when it is broken for the same reason.
+    At most `tries` calls are judged for either. A case counts as the same failure when it is broken for the same
+    reason, whatever numbers that names.
     """
+    if violation.case is None:
+        return violation
+    if shapes:
+        violation = _search(violation, fails, smaller.steps(violation.case), tries)
+    assert violation.case is not None
+    return _search(violation, fails, [_plainer(name) for name in violation.case.operands], tries)
+
+
+def _search(violation: Violation, fails: Fails, steps: Sequence[Step], tries: int) -> Violation:
+    """Take each step as often as it leads to the same failure, and start again until none does."""
     best, left = violation, tries
     improved = True
-    while improved and left > 0:
+    while improved:
         improved = False
-        for candidate in _plainer(best.case):
-            if left <= 0:
-                break
-            left -= 1
-            found = fails(candidate)
-            if found is not None and found.reason == violation.reason:
+        for step in steps:
+            while left > 0:
+                found, left = _first(best, fails, step, left)
+                if found is None:
+                    break
                 best, improved = found, True
-                break
     return best
 
 
-def _plainer(case: Case | None) -> Iterator[Case]:
-    """Candidates, boldest first; each is strictly plainer than the case itself, so the search ends."""
-    if case is None:
-        return
-    for name, array in case.operands.items():
-        for values in _steps(array):
+def _first(violation: Violation, fails: Fails, step: Step, tries: int) -> tuple[Violation | None, int]:
+    """The first candidate that fails alike, and how many tries are left."""
+    assert violation.case is not None
+    for candidate in itertools.islice(step(violation.case), tries):
+        tries -= 1
+        found = fails(candidate)
+        if found is not None and _kind(found) == _kind(violation):
+            return found, tries
+    return None, tries
+
+
+def _kind(violation: Violation) -> str:
+    return re.sub(r"\d+", "", violation.reason)
+
+
+def _plainer(name: str) -> Step:
+    """Candidates in one operand, boldest first; each is strictly plainer than the case itself: the search ends."""
+
+    def step(case: Case) -> Iterator[Case]:
+        for values in _steps(case.operands[name]):
             yield case.with_operands(**{name: values})
+
+    return step
 
 
 def _steps(array: Array) -> Iterator[Array]:

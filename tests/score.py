@@ -136,7 +136,7 @@ def main() -> int:
     effort = Effort(PROFILES[options.profile], shrinks=options.shrink)
     paths = [p for kind in ("wrong", "right") for p in corpus(kind, options.names)]
     by_law: Counter[str] = Counter()
-    missed, accused, sizes = [], [], []
+    missed, accused, sizes = [], [], {}
     diagnoses: dict[str, list[str]] = {}
     with ProcessPoolExecutor(options.jobs) as pool:
         for done, outcome in enumerate(
@@ -150,19 +150,21 @@ def main() -> int:
             by_law[outcome.law] += outcome.kind == "wrong"
             if outcome.kind == "wrong":
                 missed += [outcome.name] * (not outcome.law)
-                sizes += [outcome.elements] * bool(outcome.law)
+                if outcome.law:
+                    sizes[outcome.name] = outcome.elements
             elif outcome.law:
                 accused.append(f"{outcome.name}: {outcome.law}\n{outcome.said}")
     print("\nconvicted by law:")
     for law, count in by_law.most_common():
         print(f"  {count:4} {law or '(nobody)'}")
-    small = sum(s <= 64 for s in sizes)
+    large = {name: size for name, size in sizes.items() if size > 64}
     print(f"\nwrong: {len(sizes)} of {len(sizes) + len(missed)} convicted; missed: {', '.join(missed) or 'none'}")
     if options.diagnose:
         counts = ", ".join(f"{len(diagnoses.get(state, []))} {state}" for state in ("right", "wrong", "unknown"))
         print(f"diagnoses: {counts}; wrong: {', '.join(diagnoses.get('wrong', [])) or 'none'}")
     if options.shrink:
-        print(f"failing case of at most 64 input elements: {small} of {len(sizes)}")
+        listed = ", ".join(f"{name} ({size})" for name, size in large.items()) or "none"
+        print(f"failing case of at most 64 input elements: {len(sizes) - len(large)} of {len(sizes)}; larger: {listed}")
     print(f"right: {len(accused)} accused" + "".join(f"\n{text}" for text in accused))
     return 1 if missed or accused else 0
 

@@ -29,6 +29,7 @@ LAYERS = {
     "features": 4,
     "strategies": 5,
     "judge": 4,
+    "smaller": 2,
     "shrink": 5,
     "precision": 5,
     "sensitivity": 5,
