@@ -97,12 +97,31 @@ class Diagnosis:
 
 
 def diagnose(violation: Violation, judged: Judged) -> Diagnosis:
-    """The kind of fault behind a violation. Never raises: what the subject does while it is probed is an answer too."""
+    """The kind of fault behind a violation. Never raises: what the subject does while it is probed is an answer too.
+
+    The call that was found first is explained before the smallest, where more hypotheses give the same.
+    """
     try:
         with _silence():
-            return _contract(violation, judged) or _values(violation, judged)
+            return _contract(violation, judged) or _explained(violation, judged)
     except Exception as error:
         return Diagnosis("unknown", f"probing ended with {type(error).__name__}: {str(error)[:120]}")
+
+
+def _explained(violation: Violation, judged: Judged) -> Diagnosis:
+    assert violation.case is not None
+    first, smallest = violation.found or violation.case, violation.case
+    if _equal(first, smallest):
+        return _values(first, [], violation, judged)
+    said = _values(first, [smallest], violation, judged)
+    return said if said.kind != "unknown" else _values(smallest, [first], violation, judged)
+
+
+def _equal(one: Case, other: Case) -> bool:
+    """Two calls that differ in nothing that a subject sees."""
+    if repr(one) != repr(other) or one.operands.keys() != other.operands.keys():
+        return False
+    return all(np.array_equal(a, other.operands[name], equal_nan=True) for name, a in one.operands.items())
 
 
 @contextlib.contextmanager
@@ -440,9 +459,8 @@ def _says(fault: Fault, trial: Trial, name: str) -> bool | None:
 # -------------------------------------------------------------------------------------------- the search
 
 
-def _values(violation: Violation, judged: Judged) -> Diagnosis:
-    case = violation.case
-    assert case is not None
+def _values(case: Case, others: Sequence[Case], violation: Violation, judged: Judged) -> Diagnosis:
+    """What is wrong with a call; what is named must explain the `others` known to be wrong as well."""
     maximum = case.operation.kind.startswith("max_pool")
     failing = _trial(case, judged)
     fresh: tuple[str, ...] = _FRESH_MAX if maximum else _FRESH
@@ -452,8 +470,8 @@ def _values(violation: Violation, judged: Judged) -> Diagnosis:
     name = _named(violation, failing, near)
     if failing and not _finite(case) and not any(t.wrong for t in near):
         return Diagnosis("NaN handling", "wrong only where an operand is not finite", f"{len(near)} finite calls right")
-    others = [t for c in (*_grown(case), *_drawn(case, judged)) if (t := _trial(c, judged))]
-    trials = [t for t in [*([failing] if failing else []), *near, *others] if name in t.results]
+    more = [t for c in (*others, *_grown(case), *_drawn(case, judged)) if (t := _trial(c, judged))]
+    trials = [t for t in [*([failing] if failing else []), *near, *more] if name in t.results]
     wrong = sorted((t for t in trials if name in t.wrong), key=lambda t: t.cost)
     if wrong and all(t.results[name].size == 0 and t.results[name].shape != t.case.shapes[name] for t in wrong):
         return Diagnosis(

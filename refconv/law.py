@@ -176,6 +176,7 @@ class Law:
         scope = judged.subject.scope
         drawn = {n: d(judged.operation, scope) if callable(d) else d for n, d in self.draws.items()}
         smallest: list[Violation] = []
+        first: list[Case | None] = []
         latest: dict[str, Any] = {}  # what was drawn when a violation was last seen
 
         def attempt(**values: Any) -> None:
@@ -193,6 +194,7 @@ class Law:
             except Violation as violation:
                 violation.case = violation.case or case
                 latest.update(values)
+                first.append(violation.case)
                 if not smallest or _size(violation) <= _size(smallest[0]):
                     smallest[:] = [violation]
                 raise
@@ -216,13 +218,14 @@ class Law:
         try:
             hypothesis.seed(zlib.crc32(key.encode()))(run)()
         except Violation as violation:
+            violation.found = first[0] if shrinks else violation.case
             return self._simplify(judged, violation, latest) if shrinks else violation
         except errors.Flaky:
             if not smallest:
                 raise
-            first = smallest[0]
-            first.reason += " (not on every call)"
-            return first
+            smallest[0].reason += " (not on every call)"
+            smallest[0].found = first[0]
+            return smallest[0]
         return None
 
     def _simplify(self, judged: Judged, violation: Violation, values: dict[str, Any]) -> Violation:

@@ -56,6 +56,7 @@ def _first(violation: Violation, fails: Fails, step: Step, tries: int) -> tuple[
         tries -= 1
         found = fails(candidate)
         if found is not None and _kind(found) == _kind(violation):
+            found.found = violation.found
             return found, tries
     return None, tries
 

@@ -1,6 +1,7 @@
 """Scores the judge on the corpus of mutants: who is convicted, by which law, after how long; who is accused falsely.
 
-python -m tests.score [--profile quick] [--diagnose] [NAME ...]
+python -m tests.score [--profile quick] [--shrink] [--diagnose] [NAME ...]   one run, printed
+python -m tests.score --write                                               quick and standard, into SCORE.md
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from refconv.adapters import ADAPTERS
@@ -27,6 +29,18 @@ from refconv.spec import KIND_GROUPS
 from refconv.subject import Subject, load
 
 CORPUS = Path(__file__).parent / "mutants"
+PAGE = Path(__file__).parent.parent / "SCORE.md"
+SMALL = 64  # input elements of a case that one can take in
+PREFACE = """# Score
+
+What refconv's laws say of the corpus in `tests/mutants`. `python -m tests.score --write` measures it and writes this
+page; continuous integration judges every mutant anew and fails where one is not convicted.
+
+quick, standard: convicted in that profile, seed 0. cases, seconds: median until conviction in quick, on one core; a
+number of cases in parentheses is that of standard, where quick does not convict. small: shrunk to at most 64 elements
+of input. right, wrong, unknown: what the diagnosis of the shrunk case says, held against the header of the mutant,
+which names the kinds of fault that would be right.
+"""
 LAWS = Path(__file__).parent.parent / "properties"
 # Those that convict most and cost least first.
 CHAPTERS = (
@@ -47,7 +61,10 @@ class Outcome:
 
     name: str
     kind: str
-    law: str = ""
+    label: str = ""  # its class
+    rarity: str = ""  # of what triggers it
+    law: str = ""  # the one that convicts
+    cases: int = 0  # judged until then
     elements: int = 0  # of the failing case's input
     seconds: float = 0.0
     unverified: list[str] = field(default_factory=list)
@@ -88,8 +105,10 @@ def judged(path: Path, effort: Effort, explain: bool = False) -> Outcome:
     """The outcome for one mutant; stops at the first violation."""
     warnings.simplefilter("ignore")
     started = time.perf_counter()
-    outcome = Outcome(path.stem, path.parent.name)
+    header = re.search(r"^Class: (\w+)\..*Rarity: (\w+)\.$", path.read_text(), re.M)
+    outcome = Outcome(path.stem, path.parent.name, *(header.groups() if header else ()))
     for record in records(subject(path), effort):
+        outcome.cases += record.cases
         if record.status == "unverified":
             outcome.unverified.append(f"{record.law}: {record.operation}")
         if record.status == "violated":
@@ -125,48 +144,115 @@ def corpus(kind: str, names: list[str] | None = None) -> list[Path]:
     return [p for p in sorted((CORPUS / kind).glob("*.py")) if p.stem not in DEADLY and (not names or p.stem in names)]
 
 
+def outcomes(paths: list[Path], effort: Effort, explain: bool, jobs: int) -> Iterator[Outcome]:
+    """Every mutant, in processes of their own; a line of progress for each."""
+    with ProcessPoolExecutor(jobs) as pool:
+        judging = pool.map(judged, paths, *([v] * len(paths) for v in (effort, explain)))
+        for done, outcome in enumerate(judging, 1):
+            print(f"{done:4}/{len(paths)} {outcome.kind:5} {outcome.name:42} {outcome.seconds:6.1f} s  {outcome.law}")
+            if outcome.diagnosis:
+                print(f"          {outcome.diagnosis:8} {outcome.what}")
+            sys.stdout.flush()
+            yield outcome
+
+
+# ---------------------------------------------------------------------------------------------------- reporting
+
+
+def summary(every: list[Outcome], shrunk: bool) -> str:
+    """What one run found, in words."""
+    wrong = [o for o in every if o.kind == "wrong"]
+    convicted, accused = [o for o in wrong if o.law], [o for o in every if o.kind == "right" and o.law]
+    lines = ["convicted by law:"]
+    lines += [f"  {n:4} {law or '(nobody)'}" for law, n in Counter(o.law for o in wrong).most_common()]
+    missed = ", ".join(o.name for o in wrong if not o.law) or "none"
+    lines.append(f"wrong: {len(convicted)} of {len(wrong)} convicted; missed: {missed}")
+    if any(o.diagnosis for o in wrong):
+        said = Counter(o.diagnosis for o in convicted)
+        names = ", ".join(o.name for o in convicted if o.diagnosis == "wrong") or "none"
+        counts = ", ".join(f"{said[word]} {word}" for word in ("right", "wrong", "unknown"))
+        lines.append(f"diagnoses: {counts}; wrong: {names}")
+    if shrunk:
+        large = [o for o in convicted if o.elements > SMALL]
+        listed = ", ".join(f"{o.name} ({o.elements})" for o in large) or "none"
+        small = len(convicted) - len(large)
+        lines.append(f"failing case of at most {SMALL} input elements: {small} of {len(convicted)}; larger: {listed}")
+    lines.append(f"right: {len(accused)} accused")
+    lines += [f"{o.name}: {o.law}\n{o.said}" for o in accused]
+    return "\n".join(lines)
+
+
+def _row(name: str, quick: list[Outcome], full: list[Outcome]) -> str:
+    found = [o for o in quick if o.law]
+    said = Counter(o.diagnosis for o in full)
+    cells = [
+        len(full),
+        len(found),
+        sum(bool(o.law) for o in full),
+        round(median(o.cases for o in found)) if found else "-",
+        f"{median(o.seconds for o in found):.1f}" if found else "-",
+        sum(bool(o.law) and o.elements <= SMALL for o in full),
+        *(said[word] for word in ("right", "wrong", "unknown")),
+    ]
+    return f"| {name} | " + " | ".join(map(str, cells)) + " |"
+
+
+def matrix(quick: list[Outcome], full: list[Outcome]) -> str:
+    """SCORE.md: tables by class, by rarity, by law, and one row for each mutant."""
+    kinds = [{kind: [o for o in run if o.kind == kind] for kind in ("wrong", "right")} for run in (quick, full)]
+    wrong = [run["wrong"] for run in kinds]
+    head = "| {} | mutants | quick | standard | cases | seconds | small | right | wrong | unknown |\n|---|" + "---|" * 9
+    out = [PREFACE, "## By class", ""]
+    for title, fact in (("class", "label"), ("rarity", "rarity")):
+        if title == "rarity":
+            out += ["", "## By rarity of the trigger", ""]
+        out.append(head.format(title))
+        for value in sorted({getattr(o, fact) for o in wrong[1]}):
+            out.append(_row(value, *([o for o in run if getattr(o, fact) == value] for run in wrong)))
+    out.append(_row("all", *wrong))
+    out += ["", "## By law", "", "| law | quick | standard |", "|---|---|---|"]
+    laws_of = [Counter(o.law for o in run if o.law) for run in wrong]
+    out += [f"| {law} | {laws_of[0][law]} | {n} |" for law, n in laws_of[1].most_common()]
+    out += ["", "## Right ones accused", ""]
+    for name, run in zip(("quick", "standard"), kinds, strict=True):
+        names = ", ".join(f"`{o.name}`" for o in run["right"] if o.law) or "none"
+        out.append(f"- {name}, {len(run['right'])} judged: {names}")
+    out += [
+        "",
+        "## Each mutant",
+        "",
+        "| mutant | class | rarity | cases | law | elements | diagnosis |",
+        "|" + "---|" * 7,
+    ]
+    first = {o.name: o for o in wrong[0] if o.law}
+    for o in wrong[1]:
+        cases = first[o.name].cases if o.name in first else f"({o.cases})"
+        out.append(f"| `{o.name}` | {o.label} | {o.rarity} | {cases} | {o.law} | {o.elements} | {o.diagnosis} |")
+    return "\n".join(out) + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.score", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help="mutants to judge (default: all)")
+    parser.add_argument("--only", choices=("wrong", "right"), help="one half of the corpus")
     parser.add_argument("--profile", choices=list(PROFILES), default="quick")
     parser.add_argument("--shrink", action="store_true", help="bring each failing case down to size")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--diagnose", action="store_true", help="hold what is said to be wrong against the headers")
+    parser.add_argument("--write", action="store_true", help=f"judge all in quick and standard, into {PAGE.name}")
     options = parser.parse_args()
-    effort = Effort(PROFILES[options.profile], shrinks=options.shrink)
-    paths = [p for kind in ("wrong", "right") for p in corpus(kind, options.names)]
-    by_law: Counter[str] = Counter()
-    missed, accused, sizes = [], [], {}
-    diagnoses: dict[str, list[str]] = {}
-    with ProcessPoolExecutor(options.jobs) as pool:
-        for done, outcome in enumerate(
-            pool.map(judged, paths, *([v] * len(paths) for v in (effort, options.diagnose))), 1
-        ):
-            print(f"{done:4}/{len(paths)} {outcome.kind:5} {outcome.name:42} {outcome.seconds:6.1f} s  {outcome.law}")
-            if outcome.diagnosis:
-                print(f"          {outcome.diagnosis:8} {outcome.what}")
-                diagnoses.setdefault(outcome.diagnosis, []).append(outcome.name)
-            sys.stdout.flush()
-            by_law[outcome.law] += outcome.kind == "wrong"
-            if outcome.kind == "wrong":
-                missed += [outcome.name] * (not outcome.law)
-                if outcome.law:
-                    sizes[outcome.name] = outcome.elements
-            elif outcome.law:
-                accused.append(f"{outcome.name}: {outcome.law}\n{outcome.said}")
-    print("\nconvicted by law:")
-    for law, count in by_law.most_common():
-        print(f"  {count:4} {law or '(nobody)'}")
-    large = {name: size for name, size in sizes.items() if size > 64}
-    print(f"\nwrong: {len(sizes)} of {len(sizes) + len(missed)} convicted; missed: {', '.join(missed) or 'none'}")
-    if options.diagnose:
-        counts = ", ".join(f"{len(diagnoses.get(state, []))} {state}" for state in ("right", "wrong", "unknown"))
-        print(f"diagnoses: {counts}; wrong: {', '.join(diagnoses.get('wrong', [])) or 'none'}")
-    if options.shrink:
-        listed = ", ".join(f"{name} ({size})" for name, size in large.items()) or "none"
-        print(f"failing case of at most 64 input elements: {len(sizes) - len(large)} of {len(sizes)}; larger: {listed}")
-    print(f"right: {len(accused)} accused" + "".join(f"\n{text}" for text in accused))
-    return 1 if missed or accused else 0
+    halves = (options.only,) if options.only else ("wrong", "right")
+    paths = [p for kind in halves for p in corpus(kind, options.names)]
+    if options.write:
+        paths = corpus("wrong") + corpus("right")
+        quick = list(outcomes(paths, Effort(PROFILES["quick"], shrinks=False), False, options.jobs))
+        every = list(outcomes(paths, Effort(PROFILES["standard"]), True, options.jobs))
+        PAGE.write_text(matrix(quick, every))
+    else:
+        effort = Effort(PROFILES[options.profile], shrinks=options.shrink)
+        every = list(outcomes(paths, effort, options.diagnose, options.jobs))
+    print("\n" + summary(every, options.shrink or options.write))
+    return 1 if any(bool(o.law) != (o.kind == "wrong") for o in every) else 0
 
 
 if __name__ == "__main__":

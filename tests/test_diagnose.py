@@ -172,6 +172,33 @@ def test_a_correct_subject_has_nothing_wrong_with_it(operation):
     assert found.kind == "unknown", str(found)
 
 
+def test_the_call_found_first_decides_where_the_smallest_leaves_more_than_one_answer():
+    """Two groups of one channel: whether groups or channels are exchanged shows on a larger call only."""
+
+    def exchanged(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        out = refconv.conv2d(input, weight, bias, stride, padding, dilation, groups)
+        split = out.reshape(len(out), groups, -1, *out.shape[2:])
+        return np.ascontiguousarray(split[:, ::-1]).reshape(out.shape)
+
+    judged = _judged("conv2d", exchanged)
+    kinds = []
+    shapes = {"input": (1, 2, 1, 1), "weight": (2, 1, 1, 1)}, {"input": (2, 6, 4, 5), "weight": (6, 2, 3, 2)}
+    cases = [
+        Case(
+            OPERATIONS["conv2d"],
+            families.fill("denseint", s, families.Room("float32", 40), 1),
+            {"groups": g},
+            "float32",
+        )
+        for s, g in zip(shapes, (2, 3), strict=True)
+    ]
+    for found in (None, cases[1]):
+        violation = Violation("outside", cases[0], result="output")
+        violation.found = found
+        kinds.append(diagnose.diagnose(violation, judged).kind)
+    assert kinds[1] == "group mix-up", kinds
+
+
 def test_a_fault_that_nothing_explains_is_unknown():
     """No hypothesis is stretched."""
 

@@ -85,6 +85,22 @@ def test_a_broken_law_is_brought_down_to_size():
         judge.within(_judged(_wrong_where(lambda in1, in2, mode: in1.size >= 3))(case), case, Claims())
 
 
+def test_the_call_that_was_found_first_is_kept():
+    """Beside the smallest: it says more of the fault."""
+    seen = []
+
+    def wrong(in1, in2, mode):
+        if in1.size >= 3:
+            seen.append(in1.shape)
+        return in1.size >= 3
+
+    violation = right.run(_judged(_wrong_where(wrong), examples=100)).violation
+    assert violation.found.operands["in1"].shape == seen[0]
+    assert violation.found is not violation.case
+    alone = right.run(_judged(_wrong_where(wrong), shrinks=False)).violation
+    assert alone.found is alone.case
+
+
 def test_a_broken_law_without_shrinking():
     """The first failing case, as it was drawn."""
     record = right.run(_judged(_wrong_where(lambda *_: True), shrinks=False))
