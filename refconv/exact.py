@@ -295,6 +295,7 @@ def window_counts(case: Case) -> NDArray[np.int64]:
 
 
 def _avg_form(case: Case, p: int) -> dict[str, Form]:
+    """Two final roundings for each axis: separable kernels average axis by axis, each time by a rounded reciprocal."""
     windows, rank = _pool_windows(case), case.operation.rank
 
     def operator(x: Any, scale: Any) -> Any:

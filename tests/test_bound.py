@@ -1,6 +1,7 @@
 """The bounds: never below the error of a correct kernel, attained, and too small for a kernel of a weaker class."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,26 @@ def test_gradients_of_averages_stay_within_the_bound(counts):
         if len(set(counts)) == 1:
             total = form.round(form.round(g[:, order[0]] + g[:, order[1]]) + g[:, order[2]])
             assert (np.abs(form.round(total / counts[0]) - truth) <= room * (1 + 1e-14)).all()
+
+
+def test_averages_may_be_taken_axis_by_axis():
+    """Three reciprocals and three products round more than one division does, and a seventh rounding is too much."""
+    cells, kernel = np.random.default_rng(0).uniform(1, 2, 4000).astype(np.float32), (3, 5, 7)
+    x = np.zeros((len(cells), 1, *kernel), np.float32)
+    x[:, 0, 0, 0, 0] = cells
+    case = Case(OPERATIONS["avg_pool3d"], {"input": x}, {"kernel_size": kernel}, "float32")
+    got = cells
+    for k in kernel:
+        got = got * np.float32(1 / np.float32(k))
+    got = got.reshape(-1, 1, 1, 1, 1)
+    judge.within({"output": got}, case, Claims())
+    form = exact.forms(case)["output"]
+    error = np.abs(got - exact.value(form).high)
+    two = bound.allowed(case, Claims(), {"output": replace(form, final_roundings=2)})["output"]
+    six = bound.allowed(case, Claims())["output"]
+    assert (error > two).any() and (error > six * 0.5).any()
+    with pytest.raises(Violation):
+        judge.within({"output": got * np.float32(1 + 2.0**-21)}, case, Claims())
 
 
 def test_sums_of_quotients_may_lie_in_a_higher_binade_than_the_quotient_of_the_sum():
