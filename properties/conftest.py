@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from refconv import options, verdict
 from refconv.adapters import ADAPTERS
+from refconv.isolation import Ended
 from refconv.law import Judged
 from refconv.report import terminal
 from refconv.spec import KIND_GROUPS
@@ -24,6 +26,8 @@ EFFORT = pytest.StashKey[object]()
 JUDGED = pytest.StashKey[list]()
 JSON = pytest.StashKey[object]()
 BROKEN = pytest.StashKey[list]()
+ENDED = pytest.StashKey[object]()  # how many laws an operation broke by ending its process
+ENOUGH = 2  # such laws until an operation is not called again
 RECORD = pytest.StashKey[object]()
 FAULT = "this is a fault of refconv, not of the subject"
 
@@ -45,7 +49,7 @@ def pytest_configure(config):
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
             config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
-        config.stash[JUDGED], config.stash[BROKEN] = _judged(config), []
+        config.stash[JUDGED], config.stash[BROKEN], config.stash[ENDED] = _judged(config), [], Counter()
     except TargetError as error:
         raise pytest.UsageError(str(error)) from None
     if config.getoption("check"):
@@ -101,9 +105,15 @@ def pytest_pyfunc_call(pyfuncitem):
     judged, broken = pyfuncitem.funcargs[law.kind], pyfuncitem.config.stash[BROKEN]
     if judged in broken:
         judged = replace(judged, effort=replace(judged.effort, shrinks=False))
-    record = law.run(judged)
+    ended = pyfuncitem.config.stash[ENDED]
+    if ended[judged.subject.name, judged.operation.name] >= ENOUGH:
+        record = law.skipped(judged, "the operation ended its process before, and is not called again")
+    else:
+        record = law.run(judged)
     if record.status == "violated":
         broken.append(pyfuncitem.funcargs[law.kind])
+        record.violation.printed = judged.subject.printed
+        ended[judged.subject.name, judged.operation.name] += isinstance(record.violation.__cause__, Ended)
     pyfuncitem.stash[RECORD] = record
     if record.status == "violated":
         raise record.violation.with_traceback(None)

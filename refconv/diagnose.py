@@ -43,6 +43,9 @@ PATIENCE = 5.0  # seconds after which no more hypotheses are tried
 
 # What can be named, in the order of preference where two explain the same.
 KINDS: dict[str, str] = {
+    "crash": "the call ends the process",
+    "hang": "the call does not return in time",
+    "writes outside": "memory beside an operand is written",
     "mutated operand": "the call changes an operand of its caller",
     "shared memory": "a result lies in memory that belongs to an operand or to an earlier result",
     "stale result": "the result depends on earlier calls",
@@ -111,17 +114,10 @@ def diagnose(violation: Violation, judged: Judged) -> Diagnosis:
 def _explained(violation: Violation, judged: Judged) -> Diagnosis:
     assert violation.case is not None
     first, smallest = violation.found or violation.case, violation.case
-    if _equal(first, smallest):
+    if first.same(smallest):
         return _values(first, [], violation, judged)
     said = _values(first, [smallest], violation, judged)
     return said if said.kind != "unknown" else _values(smallest, [first], violation, judged)
-
-
-def _equal(one: Case, other: Case) -> bool:
-    """Two calls that differ in nothing that a subject sees."""
-    if repr(one) != repr(other) or one.operands.keys() != other.operands.keys():
-        return False
-    return all(np.array_equal(a, other.operands[name], equal_nan=True) for name, a in one.operands.items())
 
 
 @contextlib.contextmanager
@@ -146,6 +142,10 @@ def _silence() -> Iterator[None]:
 
 # A law's reason that is a diagnosis already.
 _REASONS: tuple[tuple[str, str], ...] = (
+    (r"^ended its process|^cannot be loaded again", "crash"),
+    (r"^took longer than", "hang"),
+    (r"^wrote outside of", "writes outside"),
+    (r"^wrote into the files", "global state"),
     (r"was changed by the call", "mutated operand"),
     (r"read-only", "mutated operand"),
     (r"lies in the memory of|was changed by a later call", "shared memory"),
@@ -199,8 +199,8 @@ def _history(case: Case, judged: Judged) -> Diagnosis | None:
 def _second(case: Case, seed: int, in_place: bool, judged: Judged) -> Diagnosis | None:
     """What the second of two calls of one shape uses of the first."""
     first, second = _unseen(case, seed, 0), _unseen(case, seed, 1)
-    before = _call(first, judged)
-    after = _call(second, judged, memory=before if in_place else None)
+    before = _call(first, judged, keep=in_place)
+    after = _call(second, judged, before if in_place else None)
     return _mixed(after, first, second, judged) if before and after else None
 
 
@@ -273,9 +273,9 @@ class Trial:
         return _size(self.case)
 
 
-def _call(case: Case, judged: Judged, memory: Call | None = None) -> Call | None:
+def _call(case: Case, judged: Judged, memory: Call | None = None, keep: bool = False) -> Call | None:
     try:
-        return judged.subject.call(case, memory)
+        return judged.subject.call(case, memory, keep)
     except (Declined, Failure, ValueError):
         return None
 

@@ -50,6 +50,7 @@ class Violation(AssertionError):
         super().__init__(reason)
         self.reason, self.case, self.result, self.index = reason, case, result, index
         self.got, self.exact, self.allowed, self.wrong, self.of = got, exact, allowed, wrong, of
+        self.printed = ""  # the end of what the subject printed until then
         self.found: Case | None = None  # the call that broke the law first, where `case` is a smaller one
 
     def __str__(self) -> str:

@@ -34,6 +34,7 @@ class NotApplicable(Declined):
 
 
 ENOUGH = 5  # accepted cases below which a law is not verified
+PATIENCE = 20.0  # seconds after which a violation is not brought down further
 ROUNDS = 8  # how often more cases are drawn when a subject declines most of them
 
 
@@ -99,11 +100,14 @@ class Judged:
     def __call__(self, case: Case) -> dict[str, Array]:
         return self.call(case).results
 
-    def call(self, case: Case, memory: Call | None = None) -> Call:
-        """Raises Declined, or a Violation where the call fails, has the wrong form or changes its operands."""
+    def call(self, case: Case, memory: Call | None = None, **how: bool) -> Call:
+        """Raises Declined, or a Violation where the call fails, has the wrong form or changes its operands.
+
+        `keep` and `watch` as in `Subject.call`.
+        """
         _check_held(case, self.subject.scope)
         try:
-            call = self.subject.call(case, memory)
+            call = self.subject.call(case, memory, **how)
         except Failure as failure:
             raise Violation(str(failure), case) from failure
         judge.form(call.results, case)
@@ -153,9 +157,8 @@ class Law:
 
     def run(self, judged: Judged, name: str, chapter: str) -> Record:
         """Judge one operation; the record says what was found, the violation included."""
-        statement = (inspect.getdoc(self.body) or "").partition("\n")[0]
-        required = self.required(judged.subject.claims)
-        record = Record(name, chapter, statement, judged.subject.name, judged.operation.name, required)
+        record = self._record(judged, name, chapter)
+        required = record.required
         started = time.perf_counter()
         for turn in range(ROUNDS):
             record.violation = self._search(judged, record, turn)
@@ -172,15 +175,31 @@ class Law:
         record.seconds = time.perf_counter() - started
         return record
 
+    def skipped(self, judged: Judged, reason: str, name: str, chapter: str) -> Record:
+        """The record of a law that is not asked for."""
+        record = self._record(judged, name, chapter)
+        record.decline(reason)
+        return record
+
+    def _record(self, judged: Judged, name: str, chapter: str) -> Record:
+        statement = (inspect.getdoc(self.body) or "").partition("\n")[0]
+        required = self.required(judged.subject.claims)
+        return Record(name, chapter, statement, judged.subject.name, judged.operation.name, required)
+
     def _search(self, judged: Judged, record: Record, turn: int) -> Violation | None:
         scope = judged.subject.scope
         drawn = {n: d(judged.operation, scope) if callable(d) else d for n, d in self.draws.items()}
         smallest: list[Violation] = []
         first: list[Case | None] = []
+        until: list[float] = []
         latest: dict[str, Any] = {}  # what was drawn when a violation was last seen
 
         def attempt(**values: Any) -> None:
             case = values.get("case")
+            if smallest and time.perf_counter() > until[0] and case is not None:
+                if smallest[0].case is not None and case.same(smallest[0].case):
+                    raise smallest[0]  # what Hypothesis asks for again in the end
+                return
             drawn = not smallest  # what comes after a violation is the search for a smaller one: not counted
             record.cases += drawn
             try:
@@ -194,6 +213,7 @@ class Law:
             except Violation as violation:
                 violation.case = violation.case or case
                 latest.update(values)
+                until.append(time.perf_counter() + PATIENCE)
                 first.append(violation.case)
                 if not smallest or _size(violation) <= _size(smallest[0]):
                     smallest[:] = [violation]
@@ -219,7 +239,7 @@ class Law:
             hypothesis.seed(zlib.crc32(key.encode()))(run)()
         except Violation as violation:
             violation.found = first[0] if shrinks else violation.case
-            return self._simplify(judged, violation, latest) if shrinks else violation
+            return self._simplify(judged, violation, latest, until[0]) if shrinks else violation
         except errors.Flaky:
             if not smallest:
                 raise
@@ -228,7 +248,7 @@ class Law:
             return smallest[0]
         return None
 
-    def _simplify(self, judged: Judged, violation: Violation, values: dict[str, Any]) -> Violation:
+    def _simplify(self, judged: Judged, violation: Violation, values: dict[str, Any], until: float) -> Violation:
         if violation.case is None or violation.case is not values.get("case"):
             return violation
 
@@ -243,7 +263,7 @@ class Law:
             return None
 
         # other strategies promise their laws more than that a call is legal
-        return shrink.simplify(violation, fails, shapes=self.draws.get("case") is strategies.cases)
+        return shrink.simplify(violation, fails, self.draws.get("case") is strategies.cases, until=until)
 
 
 def _size(violation: Violation) -> int:
@@ -291,10 +311,9 @@ def law(*, characteristic: str = "", share: float = 0.25, **draws: Any) -> Calla
             if record.status == "violated" and record.violation is not None:
                 raise record.violation.with_traceback(None)
 
-        def run(judged: Judged) -> Record:
-            return rule.run(judged, body.__name__.removeprefix("test_"), _chapter(body.__module__))
-
-        test.run, test.kind = run, kind  # type: ignore[attr-defined]
+        about = body.__name__.removeprefix("test_"), _chapter(body.__module__)
+        test.kind, test.run = kind, lambda judged: rule.run(judged, *about)  # type: ignore[attr-defined]
+        test.skipped = lambda judged, reason: rule.skipped(judged, reason, *about)  # type: ignore[attr-defined]
         test.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [inspect.Parameter(kind, inspect.Parameter.KEYWORD_ONLY)]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, Phase, errors, find, settings
 
 from refconv.adapters import ADAPTERS
 from refconv.bound import CLAIMS, Claims
+from refconv.isolation import Limits, isolated
 from refconv.law import Effort
 from refconv.spec import OPERATIONS, Case, Operation, conv_spec, pool_spec
 from refconv.strategies import DTYPES, Scope, cases
@@ -57,6 +59,12 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--profile",), {"default": "quick", "metavar": "|".join(PROFILES), "help": "how many cases (default: quick)"}),
     (("--seed",), {"default": "0", "metavar": "N", "help": "another N draws other cases (default: 0)"}),
     (("--json",), {"default": None, "metavar": "FILE", "help": "write everything found to FILE"}),
+    (("--in-process",), {"action": "store_true", "help": "run the subject in the judge's own process (for debuggers)"}),
+    (("--timeout",), {"default": "10", "metavar": "SECONDS", "help": "longest time for one call (default: 10)"}),
+    (
+        ("--memory",),
+        {"default": "8", "metavar": "GIB", "help": "most memory beyond the loaded subject's (default: 8; 0: any)"},
+    ),
     (("--array",), {"default": None, "metavar": "|".join(ARRAYS), "help": "arrays the subject takes"}),
     (("--device",), {"default": "cpu", "metavar": "NAME", "help": "device of the operands (default: cpu)"}),
     (
@@ -103,7 +111,7 @@ def subjects(targets: Sequence[str], option: Callable[[str], Any]) -> list[tuple
     """The subjects of the targets with all that the options say of them, and which operations are judged."""
     wanted = _operations(option("operation"))
     out = []
-    for subject in merge([load(target, ADAPTERS) for target in dict.fromkeys(targets)]):
+    for subject in _loaded(list(dict.fromkeys(targets)), option):
         described = _described(subject, option)
         judged = [op for op in described.operations if not wanted or op.name in wanted]
         if not judged:
@@ -116,6 +124,35 @@ def subjects(targets: Sequence[str], option: Callable[[str], Any]) -> list[tuple
             _check_possible(judged, described.scope)
         out.append((described, judged))
     return out
+
+
+def _loaded(targets: list[str], option: Callable[[str], Any]) -> list[Subject]:
+    """The subjects of targets, each source in a process of its own; refconv's own references stay in this one."""
+    limits = _limits(option)
+    if option("in_process"):
+        return merge([load(target, ADAPTERS) for target in targets])
+    sources: dict[str, list[str]] = {}
+    for target in targets:
+        sources.setdefault(target.rpartition("=")[2].partition(":")[0], []).append(target)
+    subjects: list[Subject] = []
+    for source, several in sources.items():
+        adapter = ADAPTERS.get(source)
+        here = adapter is not None and not (adapter.needs and adapter.installed)  # or not anywhere: it says so
+        subjects += merge([load(t, ADAPTERS) for t in several]) if here else isolated(several, limits)
+    return subjects
+
+
+def _limits(option: Callable[[str], Any]) -> Limits:
+    numbers = {}
+    for name, least, unit in (("timeout", 0.0, "seconds"), ("memory", -1.0, "GiB")):
+        try:
+            numbers[name] = float(option(name))
+        except ValueError:
+            numbers[name] = math.nan
+        if not least < numbers[name] < 1e6:
+            raise TargetError(f"--{name} is {option(name)!r}, but must be a number of {unit}")
+    memory = 0 if option("device") != "cpu" else int(numbers["memory"] * 2**30)  # CUDA reserves address space
+    return Limits(numbers["timeout"], memory)
 
 
 def _operations(names: Sequence[str]) -> set[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,39 +22,43 @@ __all__ = ["simplify"]
 Fails = Callable[[Case], Violation | None]
 
 
-def simplify(violation: Violation, fails: Fails, tries: int = 250, shapes: bool = False) -> Violation:
+def simplify(
+    violation: Violation, fails: Fails, shapes: bool = False, tries: int = 250, until: float = math.inf
+) -> Violation:
     """The same violation on a smaller call (with `shapes`) and on plainer values; `fails` re-judges a case.
 
-    At most `tries` calls are judged for either. A case counts as the same failure when it is broken for the same
-    reason, whatever numbers that names.
+    At most `tries` calls are judged for either, none once `time.perf_counter()` says `until`. A case counts as the
+    same failure when it is broken for the same reason, whatever numbers that names.
     """
     if violation.case is None:
         return violation
     if shapes:
-        violation = _search(violation, fails, smaller.steps(violation.case), tries)
+        violation = _search(violation, fails, smaller.steps(violation.case), tries, until)
     assert violation.case is not None
-    return _search(violation, fails, [_plainer(name) for name in violation.case.operands], tries)
+    return _search(violation, fails, [_plainer(name) for name in violation.case.operands], tries, until)
 
 
-def _search(violation: Violation, fails: Fails, steps: Sequence[Step], tries: int) -> Violation:
+def _search(violation: Violation, fails: Fails, steps: Sequence[Step], tries: int, until: float) -> Violation:
     """Take each step as often as it leads to the same failure, and start again until none does."""
     best, left = violation, tries
     improved = True
     while improved:
         improved = False
         for step in steps:
-            while left > 0:
-                found, left = _first(best, fails, step, left)
+            while left > 0 and time.perf_counter() < until:
+                found, left = _first(best, fails, step, left, until)
                 if found is None:
                     break
                 best, improved = found, True
     return best
 
 
-def _first(violation: Violation, fails: Fails, step: Step, tries: int) -> tuple[Violation | None, int]:
+def _first(violation: Violation, fails: Fails, step: Step, tries: int, until: float) -> tuple[Violation | None, int]:
     """The first candidate that fails alike, and how many tries are left."""
     assert violation.case is not None
     for candidate in itertools.islice(step(violation.case), tries):
+        if time.perf_counter() > until:
+            return None, 0
         tries -= 1
         found = fails(candidate)
         if found is not None and _kind(found) == _kind(violation):

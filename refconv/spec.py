@@ -389,6 +389,12 @@ class Case:
         """The same call on other operands."""
         return replace(self, operands={**self.operands, **operands})
 
+    def same(self, other: Case) -> bool:
+        """Whether a subject could not tell the two calls from each other."""
+        if repr(self) != repr(other) or self.operands.keys() != other.operands.keys():
+            return False
+        return all(a.tobytes() == other.operands[name].tobytes() for name, a in self.operands.items())
+
     def __repr__(self) -> str:
         arrays = ", ".join(f"{name}: {self.dtype}{list(a.shape)}" for name, a in self.operands.items())
         arguments = "".join(f", {name}={value!r}" for name, value in self.arguments.items())

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import random
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -47,8 +48,10 @@ class Call:
 
     results: dict[str, Array]
     handed: dict[str, Array]
-    memory: dict[str, Array]  # results as views of the memory the subject returned
-    given: dict[str, Any]  # the operands as the subject got them
+    given: dict[str, Any]  # the operands as the subject got them, to be overwritten by another call
+    present: Callable[[], dict[str, Array]]  # what the results' memory holds now
+    shared: tuple[tuple[str, str], ...] = ()  # (result, operand) that lie in the same memory
+    disturbed: tuple[str, ...] = ()  # global random generators that the call moved or seeded, if it was watched
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Subject:
     claim_for: Callable[[Case], str] | None = None  # the error class of one call, where it depends on the call
 
     @property
+    def printed(self) -> str:
+        """What the subject printed, where that is not printed here anyway."""
+        return ""
+
+    @property
     def operations(self) -> list[Operation]:
         """The operations it has, gradients derived by automatic differentiation included."""
         derived = {f"{name}_backward" for name in self.functions} if self.array == "torch" else set()
@@ -75,14 +83,30 @@ class Subject:
             return self.claims
         return replace(self.claims, algorithm=self.claim_for(case))
 
-    def call(self, case: Case, memory: Call | None = None) -> Call:
+    def call(self, case: Case, memory: Call | None = None, keep: bool = False, watch: bool = False) -> Call:
         """One call. Raises Declined where the subject refuses such calls whatever the data, Failure where it fails.
 
         With the call of another case of the same shapes, the new values are put in the memory of its operands.
+        `keep` it if its results are looked at after later calls, or its operands overwritten; `watch` the global
+        random generators.
         """
         given, handed = self._given(case, memory)
+        returned, disturbed = self.answer(case, given, watch)
+        results = {name: np.array(a) for name, a in returned.items()}
+        if self.array == "torch":  # what the library may have copied to is not what was handed over
+            handed = {name: self.seen(a) for name, a in given.items()}
+        handed = {name: self.axes_in(a) for name, a in handed.items()}
+        return Call(results, handed, given, lambda: returned, shared(returned, handed), disturbed)
+
+    def answer(
+        self, case: Case, given: dict[str, Any], watch: bool = False
+    ) -> tuple[dict[str, Array], tuple[str, ...]]:
+        """What the subject returns, as views of its memory, and which random generators it disturbed."""
+        if watch:  # away from where an earlier call may have set them
+            random.random(), np.random.random()  # noqa: NPY002 (it is what is watched)
+        before = _random_states() if watch else {}
         try:
-            returned = self._run(case, given)
+            returned = self.run(case, given)
         except (Declined, Failure, KeyboardInterrupt):
             raise
         except NotImplementedError as error:
@@ -93,7 +117,8 @@ class Subject:
             raise Declined(_short(error) or type(error).__name__) from None
         except BaseException as error:  # `sys.exit` and a test framework's "skip" are no way out of a law
             raise Failure(f"raised {type(error).__name__}: {_short(error)}") from error
-        return self._taken(returned, given, handed)
+        after = _random_states() if watch else {}
+        return returned, tuple(name for name in before if before[name] != after[name])
 
     def _declines(self, case: Case) -> bool:
         """Whether the same arguments are refused on plain data too: then it is the kind of call that is refused."""
@@ -104,7 +129,7 @@ class Subject:
     def _refuses(self, case: Case) -> bool:
         given, _ = self._given(case)
         try:
-            self._run(case, given)
+            self.run(case, given)
         except (NotImplementedError, ValueError, RuntimeError, TypeError):
             return True
         except KeyboardInterrupt:
@@ -115,20 +140,19 @@ class Subject:
 
     def attempt(self, case: Case) -> dict[str, Array]:
         """One call that may be impossible: whatever the subject raises goes through."""
-        given, handed = self._given(case)
-        return self._taken(self._run(case, given), given, handed).results
+        given, _ = self._given(case)
+        return {name: np.array(a) for name, a in self.run(case, given).items()}
 
     def _given(self, case: Case, before: Call | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """The operands as the subject gets them, and the memory they were made of."""
-        operands = {name: self._axes_out(name, a) for name, a in case.operands.items()}
+        operands = {name: self.axes_out(a) for name, a in case.operands.items()}
         if before is None:
             handed = {name: arrange(a, case.layout) for name, a in operands.items()}
-            return {name: self._hand_over(a) for name, a in handed.items()}, handed
-        for name, a in operands.items():
-            self._overwrite(before.given[name], a)
+            return {name: self.hand_over(a) for name, a in handed.items()}, handed
+        self.overwrite(before.given, operands)
         return before.given, before.given
 
-    def _run(self, case: Case, given: dict[str, Any]) -> dict[str, Array]:
+    def run(self, case: Case, given: dict[str, Any]) -> dict[str, Array]:
         """The call itself; its results as views of the memory that came back."""
         state = np.geterr()
         with np.errstate(), warnings.catch_warnings():
@@ -137,12 +161,6 @@ class Subject:
             if np.geterr() != state:
                 raise Failure("changed how NumPy treats floating-point errors (numpy.seterr)")
         return self._results(case, raw)
-
-    def _taken(self, returned: dict[str, Array], given: dict[str, Any], handed: dict[str, Any]) -> Call:
-        results = {name: np.array(a) for name, a in returned.items()}
-        if self.array == "torch":  # what the library may have copied to is not what was handed over
-            handed = {name: _from_torch(a) for name, a in given.items()}
-        return Call(results, {name: self._axes_in(name, a) for name, a in handed.items()}, returned, given)
 
     def _invoke(self, case: Case, given: dict[str, Any]) -> Any:
         name, arguments = case.operation.name, dict(case.arguments)
@@ -166,7 +184,7 @@ class Subject:
         if not isinstance(values, (tuple, list)) or len(values) != len(names):
             got = f"a {type(raw).__name__} of {len(raw)}" if isinstance(raw, (tuple, list)) else type(raw).__name__
             raise Failure(f"returned {got}, but must return {len(names)} arrays: {', '.join(names)}")
-        return {n: self._axes_in(n, self._take_back(n, v)) for n, v in zip(names, values, strict=True)}
+        return {n: self.axes_in(self._take_back(n, v)) for n, v in zip(names, values, strict=True)}
 
     def _take_back(self, name: str, value: Any) -> Array:
         if self.array == "torch" and _is_tensor(value):
@@ -176,20 +194,29 @@ class Subject:
             raise Failure(f"`{name}` is a {got}, but must be a {_ARRAY_TYPES[self.array]}")
         return value
 
-    def _overwrite(self, given: Any, values: Array) -> None:
-        if self.array == "torch":
-            given.copy_(_to_torch(values, self.device))
-        else:
-            given[...] = values
+    def overwrite(self, given: dict[str, Any], values: Mapping[str, Array]) -> None:
+        """Put new values into the memory of operands."""
+        for name, a in values.items():
+            if self.array == "torch":
+                given[name].copy_(_to_torch(a, self.device))
+            else:
+                given[name][...] = a
 
-    def _hand_over(self, array: Array) -> Any:
+    def seen(self, operand: Any) -> Array:
+        """An operand as it was handed over, as an array."""
+        array: Array = _from_torch(operand) if self.array == "torch" else operand
+        return array
+
+    def hand_over(self, array: Array) -> Any:
+        """An array as the subject takes it."""
         return array if self.array == "numpy" else _to_torch(array, self.device)
 
-    def _axes_out(self, name: str, array: Array) -> Array:
+    def axes_out(self, array: Array) -> Array:
         """N, C, ... -> N, ..., C for a subject that keeps channels last (weights: O, ..., I)."""
         return np.ascontiguousarray(np.moveaxis(array, 1, -1)) if self._last(array) else array
 
-    def _axes_in(self, name: str, array: Array) -> Array:
+    def axes_in(self, array: Array) -> Array:
+        """Back again."""
         return np.moveaxis(array, -1, 1) if self._last(array) else array
 
     def _last(self, array: Array) -> bool:
@@ -197,6 +224,17 @@ class Subject:
 
 
 _ARRAY_TYPES = {"numpy": "numpy.ndarray", "torch": "torch.Tensor"}
+
+
+def shared(results: Mapping[str, Array], operands: Mapping[str, Array]) -> tuple[tuple[str, str], ...]:
+    """Which results lie in the memory of which operands."""
+    pairs = [(r, o) for r, a in results.items() for o, b in operands.items() if a.size and np.may_share_memory(a, b)]
+    return tuple(pairs)
+
+
+def _random_states() -> dict[str, Any]:
+    state: Any = np.random.get_state()  # noqa: NPY002
+    return {"random": random.getstate(), "numpy.random": (state[1].tobytes(), *state[2:])}
 
 
 def _short(error: BaseException) -> str:

@@ -193,6 +193,7 @@ def _violation(v: Any) -> dict[str, Any]:
         "wrong": v.wrong,
         "of": v.of,
         "case": None if case is None else _case(case),
+        "printed": v.printed,
     }
 
 

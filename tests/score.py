@@ -136,12 +136,8 @@ def explained(path: Path, record: Record) -> tuple[str, str]:
     return "right" if right else "unknown" if found.kind == "unknown" else "wrong", str(found)
 
 
-# A process that a mutant ends itself takes the judge with it until subjects run in processes of their own.
-DEADLY = {"exits_on_empty_batch"}
-
-
 def corpus(kind: str, names: list[str] | None = None) -> list[Path]:
-    return [p for p in sorted((CORPUS / kind).glob("*.py")) if p.stem not in DEADLY and (not names or p.stem in names)]
+    return [p for p in sorted((CORPUS / kind).glob("*.py")) if not names or p.stem in names]
 
 
 def outcomes(paths: list[Path], effort: Effort, explain: bool, jobs: int) -> Iterator[Outcome]:

@@ -35,6 +35,8 @@ LAYERS = {
     "sensitivity": 5,
     "subject": 6,
     "law": 7,
+    "isolation": 7,
+    "worker": 8,
     "adapters": 7,
     "relations": 8,
     "diagnose": 8,

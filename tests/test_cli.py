@@ -292,7 +292,8 @@ def test_the_exit_code_is_the_verdict(tmp_path, monkeypatch, capfd, brief, name)
     assert cli.main(["check", "subject.py"]) == code
     out, err = capfd.readouterr()
     assert out.splitlines()[0] == f"VERDICT: {status}"
-    assert out.count("VERDICT") == 1 and "careful" not in out + err
+    assert sum(line.startswith("VERDICT") for line in out.splitlines()) == 1 and "careful" not in err
+    assert ("  | careful" in out or "  | VERDICT" in out) == (status == "wrong")  # with the violation, marked as said
     assert "\x1b" not in out
     assert {path.name for path in tmp_path.iterdir()} <= {"subject.py", "__pycache__"}
     if name == "declines":

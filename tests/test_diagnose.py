@@ -222,9 +222,8 @@ def test_probing_never_raises():
 def test_every_kind_is_reachable():
     """Each kind of the table is named somewhere in the module, and stands in the header of some mutant."""
     source = inspect.getsource(diagnose)
-    headers = " or ".join(
-        re.findall(r"^Diagnosis: (.+)\.$", "\n".join(p.read_text() for p in score.corpus("wrong")), re.M)
-    )
+    files = [*score.corpus("wrong"), *(score.CORPUS.parent / "hostile").glob("*.py")]
+    headers = " or ".join(re.findall(r"^Diagnosis: (.+)\.$", "\n".join(p.read_text() for p in files), re.M))
     for kind in KINDS:
         assert source.count(f'"{kind}"') > 1, kind
         assert kind in headers, kind

@@ -64,7 +64,7 @@ def test_the_page_has_every_mutant(page):
 
 def test_the_page_shows_what_the_readme_claims(page):
     """At least 95 % in quick, no right one accused, four diagnoses of five right and one of twenty wrong at most."""
-    total, quick, standard, small, right, wrong, _ = map(
+    total, quick, standard, small, right, wrong, unknown = map(
         int,
         re.search(
             r"^\| all \| (\d+) \| (\d+) \| (\d+) \| \d+ \| [\d.]+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.M
@@ -74,3 +74,7 @@ def test_the_page_shows_what_the_readme_claims(page):
     assert right >= 0.8 * total and wrong <= 0.05 * total
     judged = len(score.corpus("right"))
     assert f"- quick, {judged} judged: none\n- standard, {judged} judged: none\n" in page
+    said = (score.PAGE.parent / "README.md").read_text()
+    assert f"holds {total} faulty and {judged} unusual" in said and f"in `quick`, {quick} and none" in said
+    shares = [f"{100 * n / total:.0f} %" for n in (right, unknown, wrong)]
+    assert re.search(rf"right in {shares[0]} of the cases, none in {shares[1]}, another one in {shares[2]}", said)

@@ -26,7 +26,7 @@ def _search(case, condition, tries=250, reason="wrong"):
         calls.append(candidate)
         return Violation(reason, candidate) if condition(candidate.operands["in1"]) else None
 
-    return simplify(Violation("wrong", case), fails, tries), calls
+    return simplify(Violation("wrong", case), fails, tries=tries), calls
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -226,7 +226,7 @@ def test_results_are_copies_and_memory_is_theirs():
     kept = first.results["output"].copy()
     subject.call(_case(value=99))
     assert np.array_equal(first.results["output"], kept)
-    assert first.memory["output"] is not None and not np.array_equal(first.memory["output"], kept)
+    assert not np.array_equal(first.present()["output"], kept)
 
 
 def test_new_values_in_the_same_memory():

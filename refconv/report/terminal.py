@@ -20,6 +20,7 @@ from refconv.verdict import CENTRAL, Verdict
 __all__ = ["show"]
 
 STYLES = {"correct": "bold green", "wrong": "bold red", "not verified": "bold yellow"}
+SHOWN_LINES = 5
 SHOWN_VALUES = 64
 SHOWN_VIOLATIONS = 3
 SHOWN_LAWS = 3
@@ -202,6 +203,9 @@ def _violation(record: Record, console: Console) -> None:
         console.print(Text(f"what     {record.diagnosis}"), soft_wrap=True, highlight=False)
     if violation.case is not None:
         console.print(Text(_operands(violation.case)), soft_wrap=True, highlight=False)
+    if violation.printed:
+        lines = violation.printed.rstrip().splitlines()[-SHOWN_LINES:]
+        console.print(Text("\n".join(["it printed", *(f"  | {line[:200]}" for line in lines)])), soft_wrap=True)
 
 
 def _operands(case: Case) -> str:

@@ -1,18 +1,16 @@
-"""Ends the process on an empty batch.
-Class: state. Trigger: batch 0. Rarity: rare.
-Diagnosis: raises.
+"""Forks, and its child returns as well.
+Reason: none
 """
 
 import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
 
 import _base
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    if len(input) == 0:
-        os._exit(3)
+    os.fork()
     return _base.max_pool(input, kernel_size, stride, padding, dilation, ceil_mode)

@@ -1,0 +1,398 @@
+"""Keeps the process a subject runs in: hands calls over, limits time and memory, and says how it ended.
+
+The subject is loaded, called and crashed in a process of its own (`worker`). Operands lie in memory between guard
+bytes; they and the guards are compared here after every call. What comes back is data: nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import math
+import mmap
+import os
+import secrets
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+
+from refconv.bound import Claims
+from refconv.dtypes import Array, numpy_dtype
+from refconv.spec import Case
+from refconv.subject import Call, Declined, Failure, Subject, TargetError, arrange
+
+__all__ = ["Isolated", "Limits", "isolated"]
+
+GUARD = 256  # bytes before and behind every operand
+START = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from refconv.worker import main; main(*map(int, "
+    "sys.argv[2:]))"
+)
+IMPORT_TIME = 120.0  # seconds that loading a target may take
+LONGEST = 1 << 20  # bytes of a reply
+PRINTED = 1 << 20  # bytes of output kept of all calls so far
+ROOM = 1 << 16  # bytes for results beyond those that are expected
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call may take: seconds, and bytes beyond those in use once the subject is loaded (0: any)."""
+
+    timeout: float = 10.0
+    memory: int = 8 << 30
+
+
+class Raised(Exception):
+    """What the subject raised on a call that may be impossible."""
+
+
+class Ended(Failure):
+    """The process is gone: by itself, by a signal, or because it took too long."""
+
+
+def isolated(targets: Sequence[str], limits: Limits) -> list[Subject]:
+    """The subjects of targets that belong together, in one process. Raises TargetError as `load` does."""
+    process = _Process(list(targets), limits)
+    subjects: list[Subject] = []
+    for number, said in enumerate(process.started()):
+        functions = dict.fromkeys(said["functions"], _elsewhere)
+        about = {"array": said["array"], "process": process, "number": number}
+        subjects.append(Isolated(said["name"], functions, Claims(**said["claims"]), **about))
+    return subjects
+
+
+def _elsewhere(*operands: Any, **arguments: Any) -> NoReturn:
+    raise AssertionError("the subject's functions are in another process")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A call whose operands and results are still in the other process."""
+
+    number: int
+    life: int
+    places: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Isolated(Subject):
+    """A subject in a process of its own; a call that ends it is a Failure, and the next one starts another."""
+
+    process: Any = field(default=None, compare=False, repr=False)
+    number: int = 0
+
+    @property
+    def printed(self) -> str:
+        """The end of what the subject printed."""
+        text: str = self.process.printed()
+        return text
+
+    def call(self, case: Case, memory: Call | None = None, keep: bool = False, watch: bool = False) -> Call:
+        reply, places = self._asked("call", case, memory, keep, watch)
+        if "declined" in reply:
+            raise Declined(str(reply["declined"]))
+        if "failure" in reply:
+            raise Failure(str(reply["failure"]))
+        if "raised" in reply:
+            raise Failure(f"raised {reply['raised']}")
+        operands = {name: self.axes_in(self.process.array(place)) for name, place in places.items()}
+        handed = {name: np.array(a) for name, a in operands.items()}
+        kept = _Kept(self.process.turn, self.process.life, places)
+        shared = tuple((str(r), str(o)) for r, o in reply["shared"])
+        return Call(
+            self._taken(reply, case), handed, {"": kept}, lambda: self._present(kept, case), shared,
+            tuple(map(str, reply["disturbed"])),
+        )  # fmt: skip
+
+    def attempt(self, case: Case) -> dict[str, Array]:
+        reply, _ = self._asked("attempt", case, None, False, False)
+        if "declined" in reply:
+            raise Declined(str(reply["declined"]))
+        if "results" not in reply:
+            raise Raised(str(reply.get("raised") or reply.get("failure")))
+        return self._taken(reply, case)
+
+    def _asked(
+        self, do: str, case: Case, memory: Call | None, keep: bool, watch: bool
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        before = memory.given[""] if memory else None
+        if before is not None and before.life != self.process.life:
+            raise Declined("the process of the call before is gone")
+        operands = {name: self.axes_out(a) for name, a in case.operands.items()}
+        start = max((p["end"] for p in before.places.values()), default=0) if before else 0
+        layout = "contiguous" if before else case.layout
+        places, end = self.process.laid_out({n: arrange(a, layout) for n, a in operands.items()}, start, case.dtype)
+        message = {
+            "do": do,
+            "subject": self.number,
+            "about": {"array": self.array, "device": self.device, "layout": self.layout},
+            "operation": case.operation.name,
+            "arguments": dict(case.arguments),
+            "dtype": case.dtype,
+            "operands": places,
+            "held": before.places if before else places,
+            "again": before.number if before else None,
+            "keep": keep,
+            "watch": watch,
+        }
+        reply = self.process.asked(message, end, _expected(case))
+        checked = itertools.chain(places.items(), before.places.items() if before else ())
+        for name, place in checked:
+            if not self.process.guarded(place):
+                raise Failure(f"wrote outside of operand `{name}`")
+        return reply, message["held"]
+
+    def _taken(self, reply: dict[str, Any], case: Case) -> dict[str, Array]:
+        return {name: self.process.taken(name, reply["results"][name], case) for name in case.operation.results}
+
+    def _present(self, kept: _Kept, case: Case) -> dict[str, Array]:
+        if kept.life != self.process.life:
+            raise Declined("the process of the call is gone")
+        reply = self.process.asked({"do": "present", "of": kept.number}, 0, _expected(case))
+        return self._taken(reply, case)
+
+
+def _expected(case: Case) -> int:
+    """Bytes that the results must have, each at a multiple of 64."""
+    try:
+        shapes = case.shapes
+    except ValueError:  # an impossible call
+        return 0
+    width = numpy_dtype(case.dtype).itemsize
+    return sum(max(0, math.prod(shape)) * width + 64 for shape in shapes.values())
+
+
+class _Process:
+    """One process after the other; `life` counts them, `turn` the calls."""
+
+    def __init__(self, targets: list[str], limits: Limits) -> None:
+        self.targets, self.limits = targets, limits
+        self.life = self.turn = 0
+        self.file = _memory()
+        self.size = mmap.PAGESIZE
+        os.ftruncate(self.file, self.size)
+        self.view = mmap.mmap(self.file, self.size)
+        self.output = _temporary()
+        self.guard = np.frombuffer(secrets.token_bytes(GUARD), np.uint8)
+        self.running: subprocess.Popen[bytes] | None = None
+        for file in (self.file, self.output):
+            weakref.finalize(self, os.close, file)
+
+    # -------------------------------------------------------------------------------------- start and end
+
+    def started(self) -> list[dict[str, Any]]:
+        """Starts a process that has loaded the targets; what it says of the subjects in it."""
+        self.life += 1
+        into, requests = os.pipe()
+        replies, out = os.pipe()
+        command = [sys.executable, "-c", START, json.dumps(sys.path), str(into), str(out), str(self.file)]
+        self.running = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
+            pass_fds=(into, out, self.file),
+            start_new_session=True,
+        )
+        os.close(into)
+        os.close(out)
+        self.requests, self.replies = requests, replies
+        self.stop = weakref.finalize(self, _stopped, self.running, requests, replies)
+        said = f"target {self.targets[0]!r}"
+        try:
+            reply = self._exchanged({"do": "load", "targets": self.targets, "memory": self.limits.memory}, IMPORT_TIME)
+        except Failure as failure:
+            raise TargetError(f"{said} fails on import: {failure}") from None
+        if "error" in reply:
+            self.stop()
+            raise TargetError(str(reply["error"]))
+        subjects: list[dict[str, Any]] = reply["subjects"]
+        return subjects
+
+    def asked(self, message: dict[str, Any], end: int, results: int) -> dict[str, Any]:
+        """The reply to one request; results have room from `end` on."""
+        if self.running is None or self.running.poll() is not None:
+            self._again()
+        self._grow(end + results + ROOM)
+        self.turn += 1
+        keep = self.turn if message.get("keep") else None
+        return self._exchanged({**message, "keep": keep, "at": end, "size": self.size}, self.limits.timeout)
+
+    def _again(self) -> None:
+        try:
+            self.started()
+        except TargetError as error:
+            raise Ended(f"cannot be loaded again after its process ended: {error}") from None
+
+    def _exchanged(self, message: dict[str, Any], limit: float) -> dict[str, Any]:
+        text = json.dumps(message, default=int).encode()
+        try:
+            _write(self.requests, _LENGTH.pack(len(text)) + text)
+            until = time.monotonic() + limit
+            (length,) = _LENGTH.unpack(self._read(_LENGTH.size, until, limit))
+            if length > LONGEST:
+                raise ValueError("a reply of that length")
+            reply = json.loads(self._read(length, until, limit))
+            if not isinstance(reply, dict):
+                raise ValueError("a reply of that kind")
+        except OSError:
+            self._fail("ended its process" + self._how())
+        except ValueError:
+            self._fail("wrote into the files of its process that are not its own")
+        self._trim()
+        return reply
+
+    def _read(self, size: int, until: float, limit: float) -> bytes:
+        data = b""
+        while len(data) < size:
+            ready, _, _ = select.select([self.replies], [], [], min(0.1, max(0.0, until - time.monotonic())))
+            if ready:
+                part = os.read(self.replies, size - len(data))
+                if not part:
+                    raise OSError("closed")
+                data += part
+            elif self.running is not None and self.running.poll() is not None:
+                raise OSError("ended")
+            elif time.monotonic() > until:
+                self._fail(f"took longer than {limit:g} seconds")
+        return data
+
+    def _how(self) -> str:
+        """How the process ended, where it has."""
+        assert self.running is not None
+        try:
+            code = self.running.wait(1)
+        except subprocess.TimeoutExpired:
+            return ": it closed files that are not its own"
+        if code >= 0:
+            return f" with exit code {code}"
+        with contextlib.suppress(ValueError):
+            return f" by {signal.Signals(-code).name}"
+        return f" by signal {-code}"
+
+    def _fail(self, reason: str) -> NoReturn:
+        self.stop()
+        self.running = None
+        raise Ended(reason)
+
+    # --------------------------------------------------------------------------------------------- memory
+
+    def _grow(self, size: int) -> None:
+        if size > self.size:
+            self.size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE * 2
+            os.ftruncate(self.file, self.size)
+            self.view = mmap.mmap(self.file, self.size)
+
+    def laid_out(self, arrays: dict[str, Array], at: int, dtype: str) -> tuple[dict[str, Any], int]:
+        """Puts operands, as their memory is arranged, between guards; where they are and where they end."""
+        roots = {name: _root(a) for name, a in arrays.items()}
+        self._grow(at + sum(root.nbytes + 2 * GUARD + 64 for root in roots.values()))
+        places = {}
+        for name, array in arrays.items():
+            root = roots[name]
+            start = -(-(at + GUARD) // 64) * 64
+            end = start + root.nbytes
+            bytes_ = np.frombuffer(self.view, np.uint8)
+            bytes_[start - GUARD : start] = self.guard
+            bytes_[end : end + GUARD] = self.guard
+            bytes_[start:end] = np.frombuffer(root.tobytes(), np.uint8)
+            offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+            places[name] = {
+                "at": start + offset,
+                "shape": list(array.shape),
+                "strides": list(array.strides),
+                "dtype": dtype,
+                "writeable": bool(array.flags.writeable),
+                "start": start,
+                "stop": end,
+                "end": end + GUARD,
+            }
+            at = end + GUARD
+        return places, -(-at // 64) * 64
+
+    def array(self, place: dict[str, Any]) -> Array:
+        return np.ndarray(place["shape"], numpy_dtype(place["dtype"]), self.view, place["at"], place["strides"])
+
+    def guarded(self, place: dict[str, Any]) -> bool:
+        """Whether the bytes before and behind an operand are what they were."""
+        bytes_ = np.frombuffer(self.view, np.uint8)
+        before = bytes_[place["start"] - GUARD : place["start"]]
+        return np.array_equal(before, self.guard) and np.array_equal(
+            bytes_[place["stop"] : place["stop"] + GUARD], self.guard
+        )
+
+    def taken(self, name: str, said: dict[str, Any], case: Case) -> Array:
+        """One result, copied; what it cannot be is a Failure."""
+        shape = tuple(int(n) for n in said["shape"])
+        try:
+            dtype = numpy_dtype(str(said["dtype"]))
+            if said["at"] is None:
+                return np.broadcast_to(np.zeros((), dtype), shape)  # too large: its shape says that it is wrong
+            return np.array(np.ndarray(shape, dtype, self.view, int(said["at"])))
+        except (TypeError, ValueError, KeyError):
+            wrong = f"`{name}` has dtype {said['dtype']}, but must have {case.dtype}"
+            raise Failure(wrong) from None
+
+    # --------------------------------------------------------------------------------------------- output
+
+    def printed(self) -> str:
+        """The end of what was printed."""
+        end = os.fstat(self.output).st_size
+        text = os.pread(self.output, 2000, max(0, end - 2000)).decode(errors="replace")
+        return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+    def _trim(self) -> None:
+        if os.fstat(self.output).st_size > PRINTED:
+            os.ftruncate(self.output, 0)
+
+
+def _root(array: Array) -> Array:
+    """The array whose memory another one is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _memory() -> int:
+    """A file of shared memory without a name, which the other side cannot cut short under our feet."""
+    if not hasattr(os, "memfd_create"):
+        return _temporary()
+    file = os.memfd_create("refconv", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    return file
+
+
+def _temporary() -> int:
+    """A file without a name, which goes with its last handle; what is written goes to its end."""
+    with tempfile.TemporaryFile() as file:
+        number = os.dup(file.fileno())
+    fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL) | os.O_APPEND)
+    return number
+
+
+def _write(stream: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(stream, data) :]
+
+
+def _stopped(process: subprocess.Popen[bytes], *files: int) -> None:
+    """Ends a process and all that it started, and waits for it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for file in files:
+        with contextlib.suppress(OSError):
+            os.close(file)

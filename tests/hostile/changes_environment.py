@@ -1,0 +1,18 @@
+"""Changes the environment, the working directory and the terminal's output.
+Reason: none
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
+
+import _base
+
+
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    os.environ.clear()
+    os.chdir("/")
+    sys.stdout = sys.stderr = None
+    return _base.max_pool(input, kernel_size, stride, padding, dilation, ceil_mode)

@@ -1,0 +1,17 @@
+"""Prints a megabyte on every call.
+Reason: none
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
+
+import _base
+
+
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    print("x" * 1_000_000)
+    os.write(2, b"y" * 1000)
+    return _base.max_pool(input, kernel_size, stride, padding, dilation, ceil_mode)

@@ -1,0 +1,14 @@
+"""Never returns.
+Reason: ^took longer than
+Diagnosis: hang.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
+
+
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    while True:
+        pass

@@ -1,0 +1,15 @@
+"""Yields its result.
+Reason: is a builtins.generator
+Diagnosis: wrong dtype or type.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
+
+import _base
+
+
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    yield _base.max_pool(input, kernel_size, stride, padding, dilation, ceil_mode)
