@@ -1,5 +1,6 @@
 """A subject in a process of its own can neither bring the judge down nor fool it, and leaves nothing behind."""
 
+import gc
 import os
 import re
 import subprocess
@@ -42,29 +43,37 @@ def _first_violation(one):
     return None, judged
 
 
-def _processes():
-    """Those in which a worker of ours lives, by the code they were started with."""
+def _left(mark):
+    """Processes that were started with the mark in their environment, this one aside."""
     found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             text = path.read_bytes()
         except OSError:
             continue
-        if b"refconv.worker" in text or b"time.sleep(3600)" in text:
+        if mark.encode() in text:
             found.add(int(path.parent.name))
-    return found
+    return found - {os.getpid()}
 
 
 def _shared():
-    """Names of shared memory."""
-    return sorted(path.name for path in Path("/dev/shm").iterdir())
+    """How many files of shared memory this process holds."""
+    held = 0
+    for path in Path("/proc/self/fd").iterdir():
+        try:
+            held += "memfd:refconv" in str(path.readlink())
+        except OSError:
+            continue
+    return held
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=lambda path: path.stem)
-def test_hostile_subjects_get_the_right_verdict(path):
+def test_hostile_subjects_get_the_right_verdict(path, monkeypatch):
     """For the right reason, within the time limit of a few calls, and with nothing left behind."""
     (reason,) = re.findall(r"^Reason: (.+)$", path.read_text(), re.M)
-    before, memory, seterr, cwd = _processes(), _shared(), np.geterr(), Path.cwd()
+    mark = f"REFCONV_TEST={os.getpid()}-{path.stem}"
+    monkeypatch.setenv(*mark.split("="))
+    memory, seterr, cwd = _shared(), np.geterr(), Path.cwd()
     one, started = _subject(path), time.monotonic()
     violation, judged = _first_violation(one)
     if reason == "none":
@@ -74,8 +83,13 @@ def test_hostile_subjects_get_the_right_verdict(path):
     if said := re.findall(r"^Diagnosis: (.+)\.$", path.read_text(), re.M):
         assert diagnose(violation, judged).kind == said[0]
     assert time.monotonic() - started < 30
+    running = one.process.running  # it can be seen while it is there
+    assert running is None or running.poll() is not None or _left(mark)
     one.process.stop()
-    assert _processes() <= before and _shared() == memory
+    assert not _left(mark)
+    del one, judged, violation
+    gc.collect()
+    assert _shared() <= memory
     assert (np.geterr(), Path.cwd()) == (seterr, cwd)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture import providers
 
 from refconv import judge, strategies
 from refconv.bound import Claims
@@ -119,6 +120,26 @@ def test_the_seed_decides_what_is_drawn():
 
         right.run(_judged(convolve, seed=seed))
     assert seen["a"] == seen["b"] != seen["c"]
+
+
+def test_a_seed_draws_the_same_whatever_is_loaded(monkeypatch):
+    """Also where loaded code is full of numbers that Hypothesis would like."""
+    seen = []
+
+    def convolve(in1, in2, mode="full"):
+        seen.append((in1.tobytes(), in2.tobytes(), mode))
+        return _convolve(in1, in2, mode)
+
+    draws = []
+    for numbers in ((), range(1, 60_000, 7)):
+        full = providers.Constants()
+        full.integers |= providers.SortedSet(numbers)
+        monkeypatch.setattr(providers, "_get_local_constants", lambda full=full: full)
+        providers.CONSTANTS_CACHE.cache.clear()
+        seen.clear()
+        right.run(_judged(convolve, examples=60))
+        draws.append(list(seen))
+    assert draws[0] == draws[1]
 
 
 def test_each_law_draws_its_own():
