@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from refconv import options, verdict
+from refconv import options, reproduce, verdict
 from refconv.adapters import ADAPTERS
 from refconv.isolation import Ended
 from refconv.law import Judged
@@ -175,6 +175,7 @@ class _Session:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         elif not self.interrupted:
             session.exitstatus = verdict.EXIT_CODES[worst]
+        self.keep(session)
         if self.config.getoption("check"):
             self.show()
         if path := self.config.stash[JSON]:
@@ -183,6 +184,21 @@ class _Session:
             except OSError as error:
                 print(f"refconv: --json is {str(path)!r}, but cannot be written: {error}", file=sys.stderr)
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def keep(self, session):
+        """Each violation in a folder of its own, from which it can be replayed."""
+        chosen = self.config.getoption("failures") or ("refconv-failures" if self.config.getoption("check") else "none")
+        if chosen == "none":
+            return
+        for one in self.verdicts:
+            for record in one.violations:
+                if record.violation.case is not None:
+                    try:
+                        record.folder = str(reproduce.write(record, one.subject, Path(chosen)))
+                    except OSError as error:
+                        print(f"refconv: --failures is {chosen!r}, but cannot be written: {error}", file=sys.stderr)
+                        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+                        return
 
     def pytest_terminal_summary(self):
         if not (self.config.getoption("check") or self.config.getoption("collectonly")):

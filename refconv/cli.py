@@ -15,10 +15,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from refconv import __version__
+from refconv import __version__, reproduce
 from refconv.adapters import ADAPTERS
 from refconv.options import OPTIONS
 from refconv.spec import OPERATIONS, Operation
+from refconv.subject import TargetError
+from refconv.verdict import EXIT_CODES
 
 __all__ = ["main"]
 
@@ -44,6 +46,10 @@ examples:
 
 `refconv check --help` shows how to say what an implementation claims.
 """
+REPLAY = """\
+Ask the law again for the very call that broke it. Exit code: 0 it holds now,
+1 it is broken again, 4 usage error, 5 the call is declined now.
+"""
 EXAMPLES = """\
 examples:
   refconv check torch                 PyTorch, every operation it has
@@ -68,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _list()
         if options.command == "check":
             return _check(options)
+        if options.command == "replay":
+            return _replay(Path(options.folder), options.in_process)
     except KeyboardInterrupt:
         print("\nrefconv: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -101,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("targets", nargs="+", metavar="TARGET", help="what to judge")
     for flags, keywords in OPTIONS:
         check.add_argument(*flags, **keywords)
+    again = commands.add_parser("replay", help="judge a violation again that a check has kept", description=REPLAY)
+    again.add_argument("folder", metavar="FOLDER", help="one of those that `refconv check` names")
+    again.add_argument("--in-process", action="store_true", help="run the subject in this process (for debuggers)")
     commands.add_parser("list", help="show operations and the short names of targets")
     return parser
 
@@ -207,6 +218,19 @@ def properties_folder() -> Path:
         if (folder / "conftest.py").is_file():
             return folder
     raise FileNotFoundError("the folder `properties` is missing from this installation: install refconv again")
+
+
+def _replay(folder: Path, in_process: bool) -> int:
+    try:
+        violation, said = reproduce.replay(folder, properties_folder(), in_process)
+    except (reproduce.FolderError, TargetError) as error:
+        print(f"refconv: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    print(f"the law {said}")
+    if violation is None:
+        return EXIT_CODES["not verified" if "declined" in said else "correct"]
+    print(violation)
+    return EXIT_CODES["wrong"]
 
 
 def _list() -> int:

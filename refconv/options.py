@@ -22,7 +22,7 @@ from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
 __all__ = ["OPTIONS", "PROFILES", "effort", "json_file", "subjects"]
 
-# Examples of a law with share 1: about 15 seconds, 2 minutes and 3 minutes for PyTorch on two cores.
+# Examples of a law with share 1. For PyTorch, on one core: about half a minute in quick, four minutes in thorough.
 PROFILES = {"quick": 24, "standard": 160, "thorough": 240}
 # Arguments that can be held fast: the least value, and whether each axis may have its own; None: true or false.
 FIXES: dict[str, tuple[int, bool] | None] = {
@@ -64,6 +64,14 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (
         ("--memory",),
         {"default": "8", "metavar": "GIB", "help": "most memory beyond the loaded subject's (default: 8; 0: any)"},
+    ),
+    (
+        ("--failures",),
+        {
+            "default": None,
+            "metavar": "FOLDER",
+            "help": "keep violations there, for `refconv replay` (default of check: refconv-failures; or none)",
+        },
     ),
     (("--array",), {"default": None, "metavar": "|".join(ARRAYS), "help": "arrays the subject takes"}),
     (("--device",), {"default": "cpu", "metavar": "NAME", "help": "device of the operands (default: cpu)"}),

@@ -177,6 +177,7 @@ def _record(r: Record) -> dict[str, Any]:
         "worst": _number(r.worst),
         "seconds": round(r.seconds, 3),
         "violation": None if r.violation is None else _violation(r.violation),
+        "folder": r.folder or None,
         "diagnosis": None if r.diagnosis is None else vars(r.diagnosis),
     }
 

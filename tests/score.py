@@ -10,6 +10,7 @@ import argparse
 import importlib.util
 import re
 import sys
+import tempfile
 import time
 import warnings
 from collections import Counter
@@ -25,6 +26,7 @@ from refconv.adapters import ADAPTERS
 from refconv.diagnose import diagnose
 from refconv.law import Effort, Judged, Record
 from refconv.options import PROFILES
+from refconv.reproduce import replay, write
 from refconv.spec import KIND_GROUPS
 from refconv.subject import Subject, load
 
@@ -69,6 +71,7 @@ class Outcome:
     seconds: float = 0.0
     unverified: list[str] = field(default_factory=list)
     said: str = ""
+    replayed: str = ""  # broken again, where it was asked for
     diagnosis: str = ""  # right, wrong or unknown, where one was asked for
     what: str = ""
 
@@ -101,7 +104,7 @@ def records(one: Subject, effort: Effort) -> Iterator[Record]:
                 yield rule.run(Judged(one, operation, effort))
 
 
-def judged(path: Path, effort: Effort, explain: bool = False) -> Outcome:
+def judged(path: Path, effort: Effort, explain: bool = False, again: bool = False) -> Outcome:
     """The outcome for one mutant; stops at the first violation."""
     warnings.simplefilter("ignore")
     started = time.perf_counter()
@@ -117,6 +120,10 @@ def judged(path: Path, effort: Effort, explain: bool = False) -> Outcome:
             outcome.elements = next(iter(case.operands.values())).size if case else 0
             if case and "input" in case.operands:
                 outcome.elements = case.operands["input"].size
+            if again and case:
+                with tempfile.TemporaryDirectory() as folder:
+                    found, outcome.replayed = replay(write(record, subject(path), Path(folder)), LAWS)
+                    outcome.replayed = "again" if found else outcome.replayed
             if explain:
                 outcome.diagnosis, outcome.what = explained(path, record)
             break
@@ -140,10 +147,10 @@ def corpus(kind: str, names: list[str] | None = None) -> list[Path]:
     return [p for p in sorted((CORPUS / kind).glob("*.py")) if not names or p.stem in names]
 
 
-def outcomes(paths: list[Path], effort: Effort, explain: bool, jobs: int) -> Iterator[Outcome]:
+def outcomes(paths: list[Path], effort: Effort, explain: bool, jobs: int, again: bool = False) -> Iterator[Outcome]:
     """Every mutant, in processes of their own; a line of progress for each."""
     with ProcessPoolExecutor(jobs) as pool:
-        judging = pool.map(judged, paths, *([v] * len(paths) for v in (effort, explain)))
+        judging = pool.map(judged, paths, *([v] * len(paths) for v in (effort, explain, again)))
         for done, outcome in enumerate(judging, 1):
             print(f"{done:4}/{len(paths)} {outcome.kind:5} {outcome.name:42} {outcome.seconds:6.1f} s  {outcome.law}")
             if outcome.diagnosis:
@@ -173,6 +180,9 @@ def summary(every: list[Outcome], shrunk: bool) -> str:
         listed = ", ".join(f"{o.name} ({o.elements})" for o in large) or "none"
         small = len(convicted) - len(large)
         lines.append(f"failing case of at most {SMALL} input elements: {small} of {len(convicted)}; larger: {listed}")
+    if any(o.replayed for o in convicted):
+        others = ", ".join(f"{o.name} ({o.replayed})" for o in convicted if o.replayed != "again") or "none"
+        lines.append(f"replayed: {sum(o.replayed == 'again' for o in convicted)} of {len(convicted)}; others: {others}")
     lines.append(f"right: {len(accused)} accused")
     lines += [f"{o.name}: {o.law}\n{o.said}" for o in accused]
     return "\n".join(lines)
@@ -235,6 +245,7 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true", help="bring each failing case down to size")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--diagnose", action="store_true", help="hold what is said to be wrong against the headers")
+    parser.add_argument("--replay", action="store_true", help="keep each violation, and see whether it comes again")
     parser.add_argument("--write", action="store_true", help=f"judge all in quick and standard, into {PAGE.name}")
     options = parser.parse_args()
     halves = (options.only,) if options.only else ("wrong", "right")
@@ -246,7 +257,7 @@ def main() -> int:
         PAGE.write_text(matrix(quick, every))
     else:
         effort = Effort(PROFILES[options.profile], shrinks=options.shrink)
-        every = list(outcomes(paths, effort, options.diagnose, options.jobs))
+        every = list(outcomes(paths, effort, options.diagnose, options.jobs, options.replay))
     print("\n" + summary(every, options.shrink or options.write))
     return 1 if any(bool(o.law) != (o.kind == "wrong") for o in every) else 0
 

@@ -41,6 +41,7 @@ LAYERS = {
     "relations": 8,
     "diagnose": 8,
     "options": 8,
+    "reproduce": 8,
     "verdict": 9,
     "report": 10,
     "cli": 11,

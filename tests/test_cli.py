@@ -181,7 +181,7 @@ def _through_pytest(arguments):
     ("arguments", "said"),
     [
         (["check"], "TARGET"),
-        (["chek", "x"], "'check', 'list'"),
+        (["chek", "x"], "'check', 'replay', 'list'"),
         (["check", CONV, "--sed", "x", "--nope"], "--nope"),
         (["check", CONV, "--seed"], "--seed: expected one argument"),
     ],
@@ -295,7 +295,11 @@ def test_the_exit_code_is_the_verdict(tmp_path, monkeypatch, capfd, brief, name)
     assert sum(line.startswith("VERDICT") for line in out.splitlines()) == 1 and "careful" not in err
     assert ("  | careful" in out or "  | VERDICT" in out) == (status == "wrong")  # with the violation, marked as said
     assert "\x1b" not in out
-    assert {path.name for path in tmp_path.iterdir()} <= {"subject.py", "__pycache__"}
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        "subject.py",
+        "__pycache__",
+        *["refconv-failures"] * (status == "wrong"),
+    }
     if name == "declines":
         assert "too few calls were accepted" in out and re.search(r"declined: convolve: \d+ calls.*: not for", out)
         assert "not found out" in out and "more laws" in out

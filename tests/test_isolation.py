@@ -20,7 +20,7 @@ from refconv.subject import Declined, Failure, TargetError
 from tests import score
 
 HOSTILE = sorted((Path(__file__).parent / "hostile").glob("*.py"))
-LIMITS = Limits(timeout=1.5, memory=1 << 30)
+LIMITS = Limits(timeout=1.0, memory=1 << 30)
 CASE = Case(
     OPERATIONS["max_pool1d"], {"input": np.arange(6, dtype=np.float32).reshape(1, 1, 6)}, {"kernel_size": 2}, "float32"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -203,6 +204,8 @@ def _violation(record: Record, console: Console) -> None:
         console.print(Text(f"what     {record.diagnosis}"), soft_wrap=True, highlight=False)
     if violation.case is not None:
         console.print(Text(_operands(violation.case)), soft_wrap=True, highlight=False)
+    if record.folder:
+        console.print(Text(f"again    refconv replay {shlex.quote(record.folder)}"), soft_wrap=True, highlight=False)
     if violation.printed:
         lines = violation.printed.rstrip().splitlines()[-SHOWN_LINES:]
         console.print(Text("\n".join(["it printed", *(f"  | {line[:200]}" for line in lines)])), soft_wrap=True)

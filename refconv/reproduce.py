@@ -1,0 +1,284 @@
+"""Writes a violation as a folder from which it can be seen again: the call, a script of its own, and for `replay`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refconv import bound, exact, isolation
+from refconv.adapters import ADAPTERS
+from refconv.bound import Claims
+from refconv.dtypes import Array, numpy_dtype
+from refconv.judge import Violation
+from refconv.law import Effort, Judged, Record
+from refconv.spec import OPERATIONS, Case
+from refconv.subject import Declined, Subject, load
+
+__all__ = ["FolderError", "replay", "write"]
+
+CALL, OPERANDS, SCRIPT = "call.json", "operands.npz", "reproduce.py"
+SCHEMA = 1
+
+
+class FolderError(ValueError):
+    """A folder that holds no violation."""
+
+
+def write(record: Record, subject: Subject, folder: Path) -> Path:
+    """The violation of a record in a folder of its own inside `folder`, which takes the place of an older one."""
+    violation = record.violation
+    assert violation is not None and violation.case is not None
+    shown, values = violation.case, dict(record.values)
+    drawn = values.pop("case", None)
+    arrays = _packed("operand", shown)
+    if isinstance(drawn, Case) and drawn is not shown:
+        arrays |= _packed("drawn", drawn)
+    arrays |= _expected(violation, subject)
+    about = {
+        "schema": SCHEMA,
+        "target": _absolute(subject.name),
+        "law": record.law,
+        "chapter": record.chapter,
+        "reason": violation.reason,
+        "result": violation.result or shown.operation.results[0],
+        "index": list(violation.index),
+        "case": _described(shown),
+        "drawn": _described(drawn) if isinstance(drawn, Case) and drawn is not shown else None,
+        "values": {name: _plain(value) for name, value in values.items()},
+        "claims": {name: getattr(subject.claims, name) for name in subject.claims.__dataclass_fields__},
+        "array": subject.array,
+        "device": subject.device,
+        "layout": subject.layout,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
+    np.savez(made / OPERANDS, allow_pickle=False, **arrays)
+    (made / CALL).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    (made / SCRIPT).write_text(_script(about, shown), encoding="utf-8")
+    made.chmod(0o755)
+    place = folder / re.sub(r"[^\w.-]+", "_", f"{Path(subject.name).name}-{record.operation}-{record.law}")[:120]
+    if place.exists():
+        shutil.rmtree(place)
+    return made.rename(place)
+
+
+def replay(folder: Path, properties: Path, in_process: bool = False) -> tuple[Violation | None, str]:
+    """Asks the law again for what it was broken by; the violation, or None with what was found instead."""
+    about, arrays = _read(folder)
+    shown = _case(about["case"], arrays, "operand")
+    values = {name: _value(value) for name, value in about["values"].items()}
+    values["case"] = _case(about["drawn"], arrays, "drawn") if about["drawn"] else shown
+    subject = _subject(about, in_process)
+    law = _law(properties / f"test_{about['chapter']}.py", f"test_{about['law']}")
+    try:
+        law.again(Judged(subject, OPERATIONS[about["case"]["operation"]], Effort()), values)
+    except Violation as violation:
+        violation.case = violation.case or values["case"]
+        return violation, "is broken again"
+    except Declined as declined:
+        return None, f"the call is declined now: {declined}"
+    return None, "holds now"
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    try:
+        about = json.loads((folder / CALL).read_text(encoding="utf-8"))
+        with np.load(folder / OPERANDS, allow_pickle=False) as file:
+            arrays = dict(file)
+        if not isinstance(about, dict) or about.get("schema") != SCHEMA:
+            raise ValueError(f"its schema is not {SCHEMA}")
+    except (OSError, ValueError, KeyError) as error:
+        raise FolderError(f"{str(folder)!r} holds no violation that can be replayed: {error}") from None
+    return about, arrays
+
+
+def _subject(about: dict[str, Any], in_process: bool) -> Subject:
+    target = about["target"]
+    here = in_process or (target in ADAPTERS and not ADAPTERS[target].needs)
+    found = [load(target, ADAPTERS)] if here else isolation.isolated([target], isolation.Limits())
+    claims = Claims(**about["claims"])
+    return replace(found[0], claims=claims, **{name: about[name] for name in ("array", "device", "layout")})
+
+
+def _law(path: Path, name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
+    if spec is None or spec.loader is None:
+        raise FolderError(f"this version of refconv has no chapter {path.stem.removeprefix('test_')!r}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise FolderError(f"this version of refconv has no law {name.removeprefix('test_')!r}")
+    return getattr(module, name)
+
+
+# ------------------------------------------------------------------------------------------- plain data
+
+
+def _absolute(target: str) -> str:
+    """A file's name from the root, so that the folder can be used from anywhere."""
+    operation, equals, place = target.rpartition("=")
+    source, colon, name = place.partition(":")
+    if source.endswith(".py") and Path(source).is_file():
+        source = str(Path(source).resolve())
+    return f"{operation}{equals}{source}{colon}{name}"
+
+
+def _described(case: Case) -> dict[str, Any]:
+    return {
+        "operation": case.operation.name,
+        "arguments": {name: _plain(value) for name, value in case.arguments.items()},
+        "dtype": case.dtype,
+        "family": case.family,
+        "layout": case.layout,
+    }
+
+
+def _packed(kind: str, case: Case) -> dict[str, Array]:
+    """Arrays that need no pickle: bfloat16 as the integers that its bits are."""
+    wide = {name: a.view(np.uint16) if case.dtype == "bfloat16" else a for name, a in case.operands.items()}
+    return {f"{kind}_{name}": a for name, a in wide.items()}
+
+
+def _case(about: dict[str, Any], arrays: Mapping[str, Array], kind: str) -> Case:
+    operation = OPERATIONS[about["operation"]]
+    packed = {name: arrays[f"{kind}_{name}"] for name in operation.operands if f"{kind}_{name}" in arrays}
+    operands = {name: a.view(numpy_dtype(about["dtype"])) for name, a in packed.items()}
+    arguments = {name: _value(value) for name, value in about["arguments"].items()}
+    return Case(operation, operands, arguments, about["dtype"], about["family"], about["layout"])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return {"number": repr(value)} if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_value(v) for v in value)
+    return float(value["number"]) if isinstance(value, dict) else value
+
+
+def _expected(violation: Violation, subject: Subject) -> dict[str, Array]:
+    """The exact value and the allowed error of each result, where the call has them."""
+    case = violation.case
+    assert case is not None
+    finite = all(np.isfinite(a.astype(np.complex128)).all() for a in case.operands.values())
+    try:
+        if not finite or any(min(shape, default=1) < 0 for shape in case.shapes.values()):
+            return {}
+        forms = {} if case.operation.kind == "max_pool" else exact.forms(case)
+        truth = exact.values(case, forms)
+        room = bound.allowed(case, subject.claims_for(case), forms)
+    except ValueError:  # a call that must be refused
+        return {}
+    expected: dict[str, Array] = {}
+    for name in case.operation.results:
+        if name in truth:
+            expected |= {f"exact_{name}": truth[name].high, f"allowed_{name}": room[name]}
+        else:  # a complex number, far from the exact one by what both of its parts may be
+            real, imag = f"{name}.real", f"{name}.imag"
+            expected[f"exact_{name}"] = truth[real].high + 1j * truth[imag].high
+            expected[f"allowed_{name}"] = np.hypot(room[real], room[imag])
+    return expected
+
+
+# --------------------------------------------------------------------------------------------- the script
+
+# An array of the same values whose memory is arranged otherwise, from the contiguous array `a`.
+_LAYOUTS = {
+    "contiguous": "a.copy()",
+    "transposed": "np.array(a.T, order='C').T",
+    "strided": "np.repeat(a, 2, axis=-1)[..., ::2]",
+    "inset": "np.pad(a, 1, constant_values=np.nan)[(slice(1, -1),) * a.ndim]",
+    "reversed": "np.flip(np.flip(a).copy())",
+    "read-only": "np.broadcast_to(a, a.shape)",
+}
+
+
+def _script(about: dict[str, Any], case: Case) -> str:
+    torch = about["array"] == "torch"
+    module = "torch.nn.functional" if about["target"] == "torch" else None
+    lines = [
+        f'"""{case.operation.name}: {_safe(about["reason"])}.',
+        "",
+        f"Law: {about['law'].replace('_', ' ')}; one call of it. python reproduce.py [TARGET]",
+        '"""',
+        "import importlib, importlib.util, json, sys",
+        "from pathlib import Path",
+        "import numpy as np",
+        *(["import ml_dtypes"] if case.dtype == "bfloat16" else []),
+        *(["import torch"] if torch else []),
+        "",
+        "here = Path(__file__).parent",
+        f'call, data = json.loads((here / "{CALL}").read_text()), np.load(here / "{OPERANDS}")',
+        f"target = sys.argv[1] if len(sys.argv) > 1 else {module!r} or call['target']",
+        "source, _, name = target.rpartition('=')[2].partition(':')",
+        "if source.endswith('.py'):",
+        "    spec = importlib.util.spec_from_file_location('subject', source)",
+        "    module = importlib.util.module_from_spec(spec)",
+        "    sys.path.append(str(Path(source).resolve().parent))",
+        "    spec.loader.exec_module(module)",
+        "else:",
+        "    module = importlib.import_module(source)",
+        f"operands = [data['operand_' + n] for n in {list(case.operands)!r}]",
+        *([f"operands = [a.view({case.dtype!r}) for a in operands]"] if case.dtype == "bfloat16" else []),
+        *(["operands = [np.moveaxis(a, 1, -1).copy() if a.ndim > 2 else a for a in operands]"]
+          if about["layout"] == "NHWC" else []),
+        f"operands = [{_LAYOUTS[case.layout]} for a in operands]",
+        "kept = [np.array(a) for a in operands]",
+        *_calling(case, torch),
+        f"for name, a, b in zip({list(case.operands)!r}, kept, operands):",
+        "    if not np.array_equal(np.array(b.detach() if hasattr(b, 'detach') else b), a, equal_nan=True):",
+        "        print('changed:', name)",
+        *(["results = [np.moveaxis(r, -1, 1) if r.ndim > 2 else r for r in results]"]
+          if about["layout"] == "NHWC" else []),
+        f"for name, got in zip({list(case.operation.results)!r}, results):",
+        "    print(name, 'got', got, sep='\\n')",
+        "    if 'exact_' + name in data:",
+        "        exact, allowed = data['exact_' + name], data['allowed_' + name]",
+        "        print('exact', exact, 'allowed', allowed, sep='\\n')",
+        "        if got.shape == exact.shape:",
+        "            print('outside:', int((np.abs(got - exact) > allowed).sum()), 'of', got.size)",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _calling(case: Case, torch: bool) -> list[str]:
+    arguments = ", ".join(f"{name}={value!r}" for name, value in case.arguments.items())
+    arguments = f", {arguments}" if arguments else ""
+    one = len(case.operation.results) == 1
+    name = case.operation.name
+    if not torch:
+        lines = [f"function = getattr(module, name or {name!r})", f"results = function(*operands{arguments})"]
+        return [*lines, *(["results = [results]"] if one else [])]
+    hand = "operands = [torch.from_numpy(np.array(a)) for a in operands]"
+    if "backward" not in case.operation.kind:
+        call = f"results = [getattr(module, name or {name!r})(*operands{arguments}).numpy()]"
+        return [hand, call]
+    leaves = (
+        ", torch.zeros(len(operands[2]), dtype=operands[2].dtype)" if case.operation.kind == "conv_backward" else ""
+    )
+    return [
+        hand,
+        f"leaves = [a.requires_grad_() for a in (*operands[1:]{leaves})]",
+        f"out = getattr(module, name or {case.operation.forward!r})(*leaves{arguments})",
+        "results = [g.numpy() for g in torch.autograd.grad(out, leaves, operands[0])]",
+    ]
+
+
+def _safe(text: str) -> str:
+    """Words of the subject's that end no string."""
+    return "".join(c if c.isprintable() and c not in '"\\' else "'" for c in text)[:100]
