@@ -179,9 +179,21 @@ class _Direct:
             terms = per_term * (form.magnitude + self.perturbation) + self.loaded
             first = self.perturbation + terms * (1 + growth) + nodes
             second = (self.input_growth + growth + self.input_growth * growth) * self.size
+            direct = np.maximum(np.minimum(first, second), self._compensated(terms))
             # S and n are themselves computed in float64: relative error far below 1e-10
-            bound = np.minimum(first, second) * (1 + 1e-10) + self.underflow * (1 + growth)
+            bound = direct * (1 + 1e-10) + self.underflow * (1 + growth)
         return np.asarray(np.where(self._representable() | (self.size == 0), 0.0, bound))
+
+    def _compensated(self, terms: Any) -> Float64Array:
+        """Compensated summation, (2 u + 4 N u^2) S [Kahan 1965; Goldberg 1991, Theorem 8], where there are zero terms.
+
+        A zero adds the part that the sum before it lost, known by roundings of its own: of two terms and a zero the
+        sum may be wrong by more than one rounding. Without a zero the last addition is the same as everywhere.
+        """
+        u, form = self.u, self.form
+        lost = (2 * u + 4 * form.taps * u**2) * self.size * (1 + self.growth) + form.final_roundings * u * self.cap
+        some = (self.additions > 0) & (form.terms < form.taps)
+        return np.asarray(np.where(some, self.perturbation + terms * (1 + self.growth) + lost, 0.0))
 
     def stored(self, out: Format) -> Float64Array:
         """What rounding the sum of products to the output's format, before the addend, costs: u_out of it, and the

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from math import lcm, prod
 from typing import Any
@@ -71,6 +71,7 @@ class Form:
     final_roundings: int = 0
     norms: Callable[[], Float64Array] | None = None
     channels: int = 1  # how many terms `norms` sums
+    taps: int = 0  # how many products a kernel sums for each element, those with zero included
 
     @cached_property
     def magnitude(self) -> Float64Array:
@@ -242,7 +243,8 @@ def _conv_form(case: Case, p: int) -> dict[str, Form]:
     groups, rank = case.conv.groups, case.operation.rank
     operator = _correlate(_conv_windows(case, x.shape[2:]), groups)
     norms, channels = (lambda: _forward_norms(x, w, groups, rank)), w.shape[1]
-    return {"output": Form(operator, x, w, p, _bias(case), norms=norms, channels=channels)}
+    taps = prod(w.shape[1:])
+    return {"output": Form(operator, x, w, p, _bias(case), norms=norms, channels=channels, taps=taps)}
 
 
 def _bias(case: Case) -> Float64Array | None:
@@ -261,7 +263,8 @@ def _transposed_form(case: Case, p: int) -> dict[str, Form]:
     windows = _Windows(size, w.shape[2:], x.shape[2:], spec.stride, spec.dilation, before)
     operator = _input_gradient(windows, groups)
     norms, channels = (lambda: _input_norms(x, w, groups, rank)), w.shape[0] // groups
-    return {"output": Form(operator, x, w, p, _bias(case), norms=norms, channels=channels)}
+    taps = channels * prod(w.shape[2:])
+    return {"output": Form(operator, x, w, p, _bias(case), norms=norms, channels=channels, taps=taps)}
 
 
 def _conv_backward_forms(case: Case, p: int) -> dict[str, Form]:
@@ -273,10 +276,18 @@ def _conv_backward_forms(case: Case, p: int) -> dict[str, Form]:
         return (g * scale).sum(axis=(0, *range(2, rank + 2)))
 
     to_input, to_weight = _input_gradient(windows, groups), _weight_gradient(windows, groups)
-    per_group = g.shape[1] // groups
+    per_group, images = g.shape[1] // groups, len(g)
+    taps = per_group * prod(w.shape[2:]), images * prod(g.shape[2:])
+
+    def input_norms() -> Float64Array:
+        return _input_norms(g, w, groups, rank)
+
+    def weight_norms() -> Float64Array:
+        return _weight_norms(g, x, groups, rank)
+
     return {
-        "grad_input": Form(to_input, g, w, p, norms=lambda: _input_norms(g, w, groups, rank), channels=per_group),
-        "grad_weight": Form(to_weight, g, x, p, norms=lambda: _weight_norms(g, x, groups, rank), channels=len(g)),
+        "grad_input": Form(to_input, g, w, p, norms=input_norms, channels=per_group, taps=taps[0]),
+        "grad_weight": Form(to_weight, g, x, p, norms=weight_norms, channels=images, taps=taps[1]),
         "grad_bias": Form(total, g, np.ones(()), p, term_roundings=0),
     }
 
@@ -302,8 +313,9 @@ def _avg_form(case: Case, p: int) -> dict[str, Form]:
         return windows.gather(x * scale).sum(axis=tuple(range(2, 2 + rank)))
 
     x = _wide(case.operands["input"])
-    divisor = window_counts(case)
-    return {"output": Form(operator, x, np.ones(()), p, divisor=divisor, term_roundings=0, final_roundings=2 * rank)}
+    roundings: dict[str, Any] = {"term_roundings": 0, "final_roundings": 2 * rank}
+    taps = prod(case.pool.kernel_size)
+    return {"output": Form(operator, x, np.ones(()), p, divisor=window_counts(case), taps=taps, **roundings)}
 
 
 def _avg_backward_form(case: Case, p: int) -> dict[str, Form]:
@@ -315,7 +327,8 @@ def _avg_backward_form(case: Case, p: int) -> dict[str, Form]:
         return windows.scatter(np.broadcast_to(spread, (*g.shape[:2], *windows.kernel, *windows.size)))
 
     g, share = _wide(case.operands["grad_output"]), _wide(common // np.maximum(counts, 1))
-    return {"grad_input": Form(operator, g, share, p, divisor=common, term_roundings=2)}
+    taps = prod(case.pool.kernel_size)
+    return {"grad_input": Form(operator, g, share, p, divisor=common, term_roundings=2, taps=taps)}
 
 
 def window_maximum(case: Case) -> Float64Array:
@@ -380,7 +393,8 @@ def _signal_forms(case: Case, p: int) -> dict[str, Form]:
         return _correlate(windows, 1)(a[None, None], b[None, None])[(0, 0, *crop)]
 
     if not np.iscomplexobj(in1):
-        return {"output": Form(one, _wide(in1), _wide(kernel), p, norms=lambda: _plain_norms(in1, kernel))}
+        real_norms = partial(_plain_norms, in1, kernel)
+        return {"output": Form(one, _wide(in1), _wide(kernel), p, norms=real_norms, taps=in2.size)}
     x = np.stack([in1.real, in1.imag]).astype(np.float64)
     real, imag = kernel.real.astype(np.float64), kernel.imag.astype(np.float64)
 
@@ -391,8 +405,8 @@ def _signal_forms(case: Case, p: int) -> dict[str, Form]:
         return _plain_norms(in1, kernel)
 
     return {
-        "output.real": Form(two, x, np.stack([real, -imag]), p, norms=norms),
-        "output.imag": Form(two, x, np.stack([imag, real]), p, norms=norms),
+        "output.real": Form(two, x, np.stack([real, -imag]), p, norms=norms, taps=2 * in2.size),
+        "output.imag": Form(two, x, np.stack([imag, real]), p, norms=norms, taps=2 * in2.size),
     }
 
 

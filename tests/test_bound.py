@@ -345,6 +345,23 @@ def test_sums_carried_in_a_wider_format_are_rounded_twice():
         judge.within({"output": wide + 2.0**-52}, case, Claims())
 
 
+def test_compensated_sums_are_correct():
+    """Kahan's: a zero behind two terms adds what their sum is believed to have lost."""
+    rng = np.random.default_rng(0)
+    x, w = rng.uniform(-1, 1, (20_000, 1, 2)).astype(np.float32), np.float32([[[1.154933, -0.7749416, 0]]])
+    case = Case(OPERATIONS["conv1d"], {"input": x, "weight": w}, {"padding": ((0, 1),)}, "float32")
+    first, second = x[..., :1] * w[..., 0], x[..., 1:] * w[..., 1]
+    total = first + second
+    got = total - ((total - first) - second)  # the third term is zero
+    judge.within({"output": got}, case, Claims())
+    form = exact.forms(case)["output"]
+    plain = bound.allowed(case, Claims(), {"output": replace(form, taps=0)})["output"]
+    error = np.abs(got - exact.value(form).high)
+    assert (error > plain).any()
+    with pytest.raises(Violation):
+        judge.within({"output": got * np.float32(1 + 2.0**-21)}, case, Claims())
+
+
 def test_a_bias_is_one_summand_more():
     """First or last; nearly attained on sparse data."""
     for seed, family in itertools.product(range(4), ("sparse4", "normal", "heavy")):
@@ -695,4 +712,5 @@ def test_no_tolerance_is_chosen_anywhere():
     for folder in ("refconv", "properties", "tests", "benchmarks"):
         for path in (root / folder).rglob("*.py"):
             text = path.read_text(encoding="utf-8")
-            assert not any(word in text for word in words), path
+            attack = path.parent.name == "hostile"  # names what it patches
+            assert attack or not any(word in text for word in words), path
