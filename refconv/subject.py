@@ -20,8 +20,8 @@ import numpy as np
 from refconv import families
 from refconv.bound import Claims
 from refconv.dtypes import Array, numpy_dtype
+from refconv.features import Scope
 from refconv.spec import OPERATIONS, Case, Operation
-from refconv.strategies import Scope
 
 __all__ = ["ARRAYS", "Call", "Declined", "Failure", "Subject", "TargetError", "load"]
 

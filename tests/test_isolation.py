@@ -34,7 +34,7 @@ def _subject(path, limits=LIMITS):
 
 def _first_violation(one):
     """Of the oracle and the contract, on a few cases each."""
-    judged = Judged(one, OPERATIONS["max_pool1d"], Effort(examples=24, shrinks=False))
+    judged = Judged(one, OPERATIONS["max_pool1d"], Effort(examples=16, shrinks=False))
     for rule in score.laws():
         if rule.__module__ in ("test_oracle", "test_contract") and rule.kind in ("operation", "batched"):
             record = rule.run(judged)

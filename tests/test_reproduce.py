@@ -3,12 +3,15 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from refconv import cli, reproduce
+from refconv.judge import Violation
 from refconv.law import Effort
 from refconv.subject import load
 from tests import score
@@ -30,11 +33,15 @@ NAMES = [
 ]
 
 
-def _kept(name, folder, shrinks=True):
-    """The folder of the first violation of a mutant."""
-    path = WRONG / f"{name}.py"
-    one = score.subject(path)
-    record = next(r for r in score.records(one, Effort(160, shrinks=shrinks)) if r.status == "violated")
+@cache
+def _violation(name):
+    """The first that a mutant commits, brought down to size."""
+    one = score.subject(WRONG / f"{name}.py")
+    return next(r for r in score.records(one, Effort(160)) if r.status == "violated"), one
+
+
+def _kept(name, folder):
+    record, one = _violation(name)
     return record, reproduce.write(record, one, folder)
 
 
@@ -81,7 +88,6 @@ def test_no_pickle_is_needed_or_read(tmp_path):
 
 def test_pytorch_is_called_with_tensors(tmp_path):
     """Forward and by its own differentiation."""
-    from refconv.judge import Violation
     from refconv.law import Record
     from refconv.spec import OPERATIONS, Case
 
@@ -138,8 +144,9 @@ def test_a_folder_that_holds_none(tmp_path, capfd):
 
 def test_words_of_the_subject_end_no_string(tmp_path):
     """An exception's text goes into the script's first line."""
-    record, _ = _kept("kernel_flipped", tmp_path, shrinks=False)
+    record, one = _violation("kernel_flipped")
+    record = replace(record, violation=Violation("", record.violation.case))
     record.violation.reason = 'raised ValueError: """\nimport os\\'
-    folder = reproduce.write(record, score.subject(WRONG / "kernel_flipped.py"), tmp_path)
+    folder = reproduce.write(record, one, tmp_path)
     compile((folder / "reproduce.py").read_text(), "reproduce.py", "exec")
     assert "\nimport os\n" not in (folder / "reproduce.py").read_text()
