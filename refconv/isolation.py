@@ -31,7 +31,7 @@ import numpy as np
 from refconv.bound import Claims
 from refconv.dtypes import Array, numpy_dtype
 from refconv.spec import Case
-from refconv.subject import Call, Declined, Failure, Subject, TargetError, arrange
+from refconv.subject import Call, Declined, Failure, Subject, TargetError, arrange, short
 
 __all__ = ["Isolated", "Limits", "isolated"]
 
@@ -103,26 +103,28 @@ class Isolated(Subject):
     def call(self, case: Case, memory: Call | None = None, keep: bool = False, watch: bool = False) -> Call:
         reply, places = self._asked("call", case, memory, keep, watch)
         if "declined" in reply:
-            raise Declined(str(reply["declined"]))
+            raise Declined(short(reply["declined"]))
         if "failure" in reply:
-            raise Failure(str(reply["failure"]))
+            raise Failure(short(reply["failure"]))
         if "raised" in reply:
-            raise Failure(f"raised {reply['raised']}")
+            raise Failure(f"raised {short(reply['raised'])}")
         operands = {name: self.axes_in(self.process.array(place)) for name, place in places.items()}
         handed = {name: np.array(a) for name, a in operands.items()}
         kept = _Kept(self.process.turn, self.process.life, places)
-        shared = tuple((str(r), str(o)) for r, o in reply["shared"])
-        return Call(
-            self._taken(reply, case), handed, {"": kept}, lambda: self._present(kept, case), shared,
-            tuple(map(str, reply["disturbed"])),
-        )  # fmt: skip
+        results = self._taken(reply, case)
+        try:
+            shared = tuple((short(r), short(o)) for r, o in reply["shared"])
+            disturbed = tuple(map(short, reply["disturbed"]))
+        except (KeyError, TypeError, ValueError):
+            self.process.forged()
+        return Call(results, handed, {"": kept}, lambda: self._present(kept, case), shared, disturbed)
 
     def attempt(self, case: Case) -> dict[str, Array]:
         reply, _ = self._asked("attempt", case, None, False, False)
         if "declined" in reply:
-            raise Declined(str(reply["declined"]))
+            raise Declined(short(reply["declined"]))
         if "results" not in reply:
-            raise Raised(str(reply.get("raised") or reply.get("failure")))
+            raise Raised(short(reply.get("raised") or reply.get("failure")))
         return self._taken(reply, case)
 
     def _asked(
@@ -156,13 +158,34 @@ class Isolated(Subject):
         return reply, message["held"]
 
     def _taken(self, reply: dict[str, Any], case: Case) -> dict[str, Array]:
-        return {name: self.process.taken(name, reply["results"][name], case) for name in case.operation.results}
+        try:
+            said = {name: _Described.of(reply["results"][name]) for name in case.operation.results}
+        except (KeyError, TypeError, ValueError, OverflowError):
+            self.process.forged()
+        return {name: self.process.taken(name, one, case) for name, one in said.items()}
 
     def _present(self, kept: _Kept, case: Case) -> dict[str, Array]:
         if kept.life != self.process.life:
             raise Declined("the process of the call is gone")
         reply = self.process.asked({"do": "present", "of": kept.number}, 0, _expected(case))
         return self._taken(reply, case)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What the other side says of one result; where it lies, if there was room for it."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    at: int | None
+
+    @classmethod
+    def of(cls, said: Any) -> _Described:
+        """Raises KeyError, TypeError or ValueError where that cannot be."""
+        shape, at = tuple(map(int, said["shape"])), said["at"]
+        if len(shape) > 32 or min((*shape, 0)) < 0 or math.prod(shape) >= 2**48:
+            raise ValueError("no array has that shape")
+        return cls(shape, short(said["dtype"]), None if at is None else int(at))
 
 
 def _expected(case: Case) -> int:
@@ -251,9 +274,13 @@ class _Process:
         except OSError:
             self._fail("ended its process" + self._how())
         except ValueError:
-            self._fail("wrote into the files of its process that are not its own")
+            self.forged()
         self._trim()
         return reply
+
+    def forged(self) -> NoReturn:
+        """Ends a process whose reply is none that `worker` gives."""
+        self._fail("wrote into the files of its process that are not its own")
 
     def _read(self, size: int, until: float, limit: float) -> bytes:
         data = b""
@@ -334,17 +361,18 @@ class _Process:
             bytes_[place["stop"] : place["stop"] + GUARD], self.guard
         )
 
-    def taken(self, name: str, said: dict[str, Any], case: Case) -> Array:
-        """One result, copied; what it cannot be is a Failure."""
-        shape = tuple(int(n) for n in said["shape"])
+    def taken(self, name: str, said: _Described, case: Case) -> Array:
+        """One result, copied; a dtype that it cannot have is a Failure."""
         try:
-            dtype = numpy_dtype(str(said["dtype"]))
-            if said["at"] is None:
-                return np.broadcast_to(np.zeros((), dtype), shape)  # too large: its shape says that it is wrong
-            return np.array(np.ndarray(shape, dtype, self.view, int(said["at"])))
+            dtype = numpy_dtype(said.dtype)
         except (TypeError, ValueError, KeyError):
-            wrong = f"`{name}` has dtype {said['dtype']}, but must have {case.dtype}"
-            raise Failure(wrong) from None
+            raise Failure(f"`{name}` has dtype {said.dtype}, but must have {case.dtype}") from None
+        if said.at is None:
+            return np.broadcast_to(np.zeros((), dtype), said.shape)  # too large: its shape says that it is wrong
+        try:
+            return np.array(np.ndarray(said.shape, dtype, self.view, said.at))
+        except (TypeError, ValueError):  # not inside the memory
+            self.forged()
 
     # --------------------------------------------------------------------------------------------- output
 

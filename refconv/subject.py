@@ -110,13 +110,13 @@ class Subject:
         except (Declined, Failure, KeyboardInterrupt):
             raise
         except NotImplementedError as error:
-            raise Declined(_short(error) or "NotImplementedError") from None
+            raise Declined(short(error) or "NotImplementedError") from None
         except (ValueError, RuntimeError, TypeError) as error:
             if isinstance(error, RecursionError) or not self._declines(case):
-                raise Failure(f"raised {type(error).__name__}: {_short(error)}") from error
-            raise Declined(_short(error) or type(error).__name__) from None
+                raise Failure(f"raised {type(error).__name__}: {short(error)}") from error
+            raise Declined(short(error) or type(error).__name__) from None
         except BaseException as error:  # `sys.exit` and a test framework's "skip" are no way out of a law
-            raise Failure(f"raised {type(error).__name__}: {_short(error)}") from error
+            raise Failure(f"raised {type(error).__name__}: {short(error)}") from error
         after = _random_states() if watch else {}
         return returned, tuple(name for name in before if before[name] != after[name])
 
@@ -237,7 +237,8 @@ def _random_states() -> dict[str, Any]:
     return {"random": random.getstate(), "numpy.random": (state[1].tobytes(), *state[2:])}
 
 
-def _short(error: BaseException) -> str:
+def short(error: object) -> str:
+    """What an error or a subject says, in one printable line of at most 200 characters."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
     return text if len(text) < 200 else text[:200] + " ..."
 
@@ -459,11 +460,11 @@ def _module(source: str, target: str, adapters: Mapping[str, Any]) -> ModuleType
         if error.name and f"{source}.".startswith(f"{error.name}."):
             file = f"; there is a file {source}.py: write {source}.py" if Path(f"{source}.py").is_file() else ""
             raise TargetError(
-                f"target {target!r} is neither a module ({_short(error)}) nor a short name: {_choices(adapters)}{file}"
+                f"target {target!r} is neither a module ({short(error)}) nor a short name: {_choices(adapters)}{file}"
             ) from None
-        raise TargetError(f"target {target!r} fails on import: {_short(error)}") from None
+        raise TargetError(f"target {target!r} fails on import: {short(error)}") from None
     except (Exception, SystemExit) as error:
-        raise TargetError(f"target {target!r} fails on import: {type(error).__name__}: {_short(error)}") from error
+        raise TargetError(f"target {target!r} fails on import: {type(error).__name__}: {short(error)}") from error
 
 
 def _module_from_file(path: Path, target: str) -> ModuleType:
@@ -481,7 +482,7 @@ def _module_from_file(path: Path, target: str) -> ModuleType:
         with np.errstate():
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise TargetError(f"target {target!r} fails on import: {type(error).__name__}: {_short(error)}") from error
+        raise TargetError(f"target {target!r} fails on import: {type(error).__name__}: {short(error)}") from error
     return module
 
 

@@ -33,13 +33,15 @@ def _subject(path, limits=LIMITS):
 
 
 def _first_violation(one):
-    """Of the oracle and the contract, on a few cases each."""
+    """Of the oracle and the contract, on a few cases each; without one, the oracle's cases were accepted."""
     judged = Judged(one, OPERATIONS["max_pool1d"], Effort(examples=16, shrinks=False))
     for rule in score.laws():
         if rule.__module__ in ("test_oracle", "test_contract") and rule.kind in ("operation", "batched"):
             record = rule.run(judged)
             if record.status == "violated":
                 return record.violation, judged
+            if rule.__name__ == "test_every_element_is_within_the_allowed_error":
+                assert record.status == "verified", record.reasons
     return None, judged
 
 
@@ -80,17 +82,27 @@ def test_hostile_subjects_get_the_right_verdict(path, monkeypatch):
         assert violation is None, violation
     else:
         assert violation is not None and re.search(reason, violation.reason), violation
+        assert violation.reason.isprintable()
     if said := re.findall(r"^Diagnosis: (.+)\.$", path.read_text(), re.M):
         assert diagnose(violation, judged).kind == said[0]
     assert time.monotonic() - started < 30
-    running = one.process.running  # it can be seen while it is there
-    assert running is None or running.poll() is not None or _left(mark)
     one.process.stop()
     assert not _left(mark)
     del one, judged, violation
     gc.collect()
     assert _shared() <= memory
     assert (np.geterr(), Path.cwd()) == (seterr, cwd)
+
+
+def test_what_is_left_behind_would_be_seen(monkeypatch):
+    """The process and the shared memory of a subject, as long as it is there."""
+    mark = f"REFCONV_TEST={os.getpid()}-seen"
+    monkeypatch.setenv(*mark.split("="))
+    memory = _shared()
+    one = _subject(Path(__file__).parent / "mutants" / "right" / "tap_by_tap.py")
+    assert _left(mark) and _shared() > memory
+    one.process.stop()
+    assert not _left(mark)
 
 
 def test_there_are_enough():

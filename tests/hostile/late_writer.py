@@ -1,5 +1,5 @@
 """A thread writes into the result after it was returned.
-Reason: was changed by a later call|outside the allowed
+Reason: was changed by a later call|outside the allowed|depends on the operands' memory layout
 """
 
 import sys
