@@ -33,7 +33,7 @@ from refconv.dtypes import Array, numpy_dtype
 from refconv.spec import Case
 from refconv.subject import Call, Declined, Failure, Subject, TargetError, arrange, short
 
-__all__ = ["Isolated", "Limits", "isolated"]
+__all__ = ["LENGTH", "Ended", "Isolated", "Limits", "isolated", "send"]
 
 GUARD = 256  # bytes before and behind every operand
 START = (
@@ -44,7 +44,7 @@ IMPORT_TIME = 120.0  # seconds that loading a target may take
 LONGEST = 1 << 20  # bytes of a reply
 PRINTED = 1 << 20  # bytes of output kept of all calls so far
 ROOM = 1 << 16  # bytes for results beyond those that are expected
-_LENGTH = struct.Struct("<I")
+LENGTH = struct.Struct("<I")  # in front of every message
 
 
 @dataclass(frozen=True)
@@ -261,11 +261,10 @@ class _Process:
             raise Ended(f"cannot be loaded again after its process ended: {error}") from None
 
     def _exchanged(self, message: dict[str, Any], limit: float) -> dict[str, Any]:
-        text = json.dumps(message, default=int).encode()
         try:
-            _write(self.requests, _LENGTH.pack(len(text)) + text)
+            send(self.requests, message)
             until = time.monotonic() + limit
-            (length,) = _LENGTH.unpack(self._read(_LENGTH.size, until, limit))
+            (length,) = LENGTH.unpack(self._read(LENGTH.size, until, limit))
             if length > LONGEST:
                 raise ValueError("a reply of that length")
             reply = json.loads(self._read(length, until, limit))
@@ -411,7 +410,10 @@ def _temporary() -> int:
     return number
 
 
-def _write(stream: int, data: bytes) -> None:
+def send(stream: int, message: dict[str, Any]) -> None:
+    """A message of plain data, its length in front."""
+    text = json.dumps(message, default=int).encode()
+    data = LENGTH.pack(len(text)) + text
     while data:
         data = data[os.write(stream, data) :]
 

@@ -24,7 +24,7 @@ from refconv.law import Effort, Judged, Record
 from refconv.spec import OPERATIONS, Case
 from refconv.subject import Declined, Subject, load
 
-__all__ = ["FolderError", "replay", "write"]
+__all__ = ["FolderError", "described", "replay", "write"]
 
 CALL, OPERANDS, SCRIPT = "call.json", "operands.npz", "reproduce.py"
 SCHEMA = 1
@@ -52,8 +52,8 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
         "reason": violation.reason,
         "result": violation.result or shown.operation.results[0],
         "index": list(violation.index),
-        "case": _described(shown),
-        "drawn": _described(drawn) if isinstance(drawn, Case) and drawn is not shown else None,
+        "case": described(shown),
+        "drawn": described(drawn) if isinstance(drawn, Case) and drawn is not shown else None,
         "values": {name: _plain(value) for name, value in values.items()},
         "claims": {name: getattr(subject.claims, name) for name in subject.claims.__dataclass_fields__},
         "array": subject.array,
@@ -133,7 +133,8 @@ def _absolute(target: str) -> str:
     return f"{operation}{equals}{source}{colon}{name}"
 
 
-def _described(case: Case) -> dict[str, Any]:
+def described(case: Case) -> dict[str, Any]:
+    """All of a call but its operands, in plain types."""
     return {
         "operation": case.operation.name,
         "arguments": {name: _plain(value) for name, value in case.arguments.items()},

@@ -15,6 +15,7 @@ from refconv.cover import triples_of
 from refconv.diagnose import diagnose
 from refconv.law import Judged, Record
 from refconv.precision import Rung
+from refconv.reproduce import described
 from refconv.sensitivity import Sensitivity
 from refconv.spec import OPERATIONS, Case
 from refconv.strategies import plan
@@ -199,25 +200,14 @@ def _violation(v: Any) -> dict[str, Any]:
 
 
 def _case(case: Case) -> dict[str, Any]:
-    return {
-        "operation": case.operation.name,
-        "arguments": {k: _plain(a) for k, a in case.arguments.items()},
-        "dtype": case.dtype,
-        "family": case.family,
-        "layout": case.layout,
-        "features": dict(case.features),
-        "operands": {name: {"shape": list(a.shape), "values": _values(a)} for name, a in case.operands.items()},
-    }
+    operands = {name: {"shape": list(a.shape), "values": _values(a)} for name, a in case.operands.items()}
+    return {**described(case), "features": dict(case.features), "operands": operands}
 
 
 def _values(array: Any) -> list[Any]:
     if np.iscomplexobj(array):
         return [str(v) for v in array.ravel().tolist()]
     return [_number(float(v)) for v in array.ravel()]
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value
 
 
 def _number(value: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ import numpy as np
 
 from refconv.adapters import ADAPTERS
 from refconv.dtypes import Array, numpy_dtype
+from refconv.isolation import LENGTH, send
 from refconv.spec import OPERATIONS, Case
 from refconv.subject import Declined, Failure, Subject, TargetError, load, merge, shared
 
 __all__ = ["main"]
 
-LENGTH = struct.Struct("<I")  # in front of every message
 KEPT = 4  # calls whose operands and results are still there
 
 
@@ -33,8 +32,7 @@ def main(requests: int, replies: int, memory: int) -> None:
         body = _read(requests, *LENGTH.unpack(head))
         if body is None:
             break
-        text = json.dumps(server.answer(json.loads(body))).encode()
-        _write(replies, LENGTH.pack(len(text)) + text)
+        send(replies, server.answer(json.loads(body)))
     os._exit(0)  # threads of the subject's are not waited for
 
 
@@ -48,18 +46,12 @@ def _read(stream: int, size: int) -> bytes | None:
     return data
 
 
-def _write(stream: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(stream, data) :]
-
-
 class _Server:
     def __init__(self, memory: int) -> None:
-        self.file, self.view, self.subjects, self.owner = memory, None, [], os.getpid()
+        self.file, self.owner = memory, os.getpid()
+        self.view: mmap.mmap | None = None
+        self.subjects: list[Subject] = []
         self.kept: dict[int, tuple[dict[str, Any], dict[str, Array]]] = {}
-
-    view: mmap.mmap | None
-    subjects: list[Subject]
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "load":
