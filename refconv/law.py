@@ -336,18 +336,17 @@ def law(*, characteristic: str = "", share: float = 0.25, **draws: Any) -> Calla
         kind = next(iter(inspect.signature(body).parameters))
         rule = Law(body, draws, characteristic, share)
 
-        def test(**arguments: Any) -> None:
-            record = test.run(arguments[kind])  # type: ignore[attr-defined]
+        def judge_one(**arguments: Any) -> None:
+            record = test.run(arguments[kind])
             if record.status == "violated" and record.violation is not None:
                 raise record.violation.with_traceback(None)
 
+        test: Any = judge_one  # with attributes beside those of a function
         about = body.__name__.removeprefix("test_"), _chapter(body.__module__)
-        test.kind, test.run = kind, lambda judged: rule.run(judged, *about)  # type: ignore[attr-defined]
-        test.again = lambda judged, values: body(judged, **values)  # type: ignore[attr-defined]
-        test.skipped = lambda judged, reason: rule.skipped(judged, reason, *about)  # type: ignore[attr-defined]
-        test.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [inspect.Parameter(kind, inspect.Parameter.KEYWORD_ONLY)]
-        )
+        test.kind, test.run = kind, lambda judged: rule.run(judged, *about)
+        test.again = lambda judged, values: body(judged, **values)
+        test.skipped = lambda judged, reason: rule.skipped(judged, reason, *about)
+        test.__signature__ = inspect.Signature([inspect.Parameter(kind, inspect.Parameter.KEYWORD_ONLY)])
         test.__name__ = test.__qualname__ = body.__name__
         test.__module__, test.__doc__ = body.__module__, body.__doc__
         return test

@@ -233,7 +233,7 @@ def shared(results: Mapping[str, Array], operands: Mapping[str, Array]) -> tuple
 
 
 def _random_states() -> dict[str, Any]:
-    state: Any = np.random.get_state()  # noqa: NPY002
+    state: Any = np.random.get_state()  # noqa: NPY002 (it is what is watched)
     return {"random": random.getstate(), "numpy.random": (state[1].tobytes(), *state[2:])}
 
 
@@ -500,4 +500,5 @@ def _attribute(module: ModuleType, attribute: str, target: str) -> Callable[...,
         raise TargetError(f"target {target!r}: {_shown(module)} has no attribute {attribute!r}{has}") from None
     if not callable(function):
         raise TargetError(f"target {target!r} is of type {type(function).__name__}, but must be a function")
-    return function  # type: ignore[no-any-return]
+    found_function: Callable[..., Any] = function
+    return found_function

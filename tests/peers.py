@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
+from importlib.util import find_spec
 from math import prod
 from multiprocessing import get_context
 from pathlib import Path
@@ -209,11 +210,9 @@ def op_infos() -> dict[str, Any]:
     """PyTorch's table of operations; its base class for tests is another package, of which nothing is needed here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            import expecttest  # noqa: F401
-        except ImportError:
+        if "expecttest" not in sys.modules and find_spec("expecttest") is None:
             stand_in = types.ModuleType("expecttest")
-            stand_in.TestCase = unittest.TestCase  # type: ignore[attr-defined]
+            vars(stand_in)["TestCase"] = unittest.TestCase
             sys.modules["expecttest"] = stand_in
         from torch.testing._internal.common_methods_invocations import op_db
     found = {o.name.rpartition(".")[2]: o for o in op_db if not o.variant_test_name}

@@ -1,5 +1,7 @@
 """The values of a failing case are brought down to zeros and ones, and still fail."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,10 @@ def _case(x, w=(1, 2), dtype="float64"):
     return Case(
         OPERATIONS["convolve"], {"in1": x.astype(numpy_dtype(dtype)), "in2": w.astype(numpy_dtype(dtype))}, {}, dtype
     )
+
+
+def _far(weights, limit, values):
+    return abs(values @ weights) > limit
 
 
 def _search(case, condition, tries=250, reason="wrong"):
@@ -97,7 +103,7 @@ def test_the_result_always_fails():
         x = rng.normal(size=6) * 10.0 ** rng.integers(-3, 4)
         weights, limit = rng.normal(size=6), 0.0
         limit = abs(x @ weights) / 2
-        condition = lambda v, weights=weights, limit=limit: abs(v @ weights) > limit  # noqa: E731
+        condition = partial(_far, weights, limit)
         found, _ = _search(_case(x), condition)
         assert condition(found.case.operands["in1"])
         assert np.count_nonzero(found.case.operands["in1"]) <= 6

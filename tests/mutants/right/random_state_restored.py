@@ -11,9 +11,9 @@ import _base
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    state = np.random.get_state()  # noqa: NPY002
-    order = np.random.permutation(len(weight))  # noqa: NPY002
-    np.random.set_state(state)  # noqa: NPY002
+    state = np.random.get_state()  # noqa: NPY002 (what it is about)
+    order = np.random.permutation(len(weight))  # noqa: NPY002 (what it is about)
+    np.random.set_state(state)  # noqa: NPY002 (what it is about)
     if groups != 1:
         return _base.conv(input, weight, bias, stride, padding, dilation, groups)
     out = _base.conv(input, weight[order], bias if bias is None else bias[order], stride, padding, dilation, groups)

@@ -14,5 +14,5 @@ import _base
 
 
 def convolve(in1, in2, mode="full"):
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002 (the fault)
     return _base.convolve(in1, in2, mode)
