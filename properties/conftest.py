@@ -92,8 +92,14 @@ def _judged(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The comparison with exact values comes first: it convicts most, and its case is the one to bring down to size."""
-    items.sort(key=lambda item: item.path.name != "test_oracle.py")
+    """What was broken before comes first, then the comparison with exact values: it convicts most, and its case is the
+    one to bring down to size."""
+
+    def known(item):
+        judged = item.callspec.params.get(item.obj.kind) if hasattr(item.obj, "run") else None
+        return isinstance(judged, Judged) and item.obj.remembered(judged)
+
+    items.sort(key=lambda item: (not known(item), item.path.name != "test_oracle.py"))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -187,16 +193,18 @@ class _Session:
 
     def keep(self, session):
         """Each violation in a folder of its own, from which it can be replayed."""
-        chosen = self.config.getoption("failures") or ("refconv-failures" if self.config.getoption("check") else "none")
-        if chosen == "none":
+        folder = options.failures(self.config.getoption)
+        if folder is None:
             return
         for one in self.verdicts:
             for record in one.violations:
                 if record.violation.case is not None:
                     try:
-                        record.folder = str(reproduce.write(record, one.subject, Path(chosen)))
+                        record.folder = str(reproduce.write(record, one.subject, folder))
                     except OSError as error:
-                        print(f"refconv: --failures is {chosen!r}, but cannot be written: {error}", file=sys.stderr)
+                        print(
+                            f"refconv: --failures is {str(folder)!r}, but cannot be written: {error}", file=sys.stderr
+                        )
                         session.exitstatus = pytest.ExitCode.USAGE_ERROR
                         return
 
@@ -211,7 +219,9 @@ class _Session:
                 self.console.print()
             terminal.show(one, self.console)
         of = f" of {self.progress.total}" if self.interrupted and self.progress else ""
-        self.console.print(f"\n{len(self.records)}{of} laws judged in {time.perf_counter() - self.started:.1f} s")
+        seconds, cases = time.perf_counter() - self.started, sum(record.cases for record in self.records)
+        rate = f"{cases / seconds:.0f} a second" if cases else "none"
+        self.console.print(f"\n{len(self.records)}{of} laws judged in {seconds:.1f} s, on {cases} cases ({rate})")
         for error in self.errors if self.config.getoption("check") else ():
             print(f"\n{error}", file=sys.stderr)
 

@@ -191,8 +191,10 @@ class _Direct:
         sum may be wrong by more than one rounding. Without a zero the last addition is the same as everywhere.
         """
         u, form = self.u, self.form
-        lost = (2 * u + 4 * form.taps * u**2) * self.size * (1 + self.growth) + form.final_roundings * u * self.cap
         some = (self.additions > 0) & (form.terms < form.taps)
+        if not some.any():
+            return np.zeros(())
+        lost = (2 * u + 4 * form.taps * u**2) * self.size * (1 + self.growth) + form.final_roundings * u * self.cap
         return np.asarray(np.where(some, self.perturbation + terms * (1 + self.growth) + lost, 0.0))
 
     def stored(self, out: Format) -> Float64Array:
@@ -228,7 +230,7 @@ class _Direct:
         parts = (form.a, form.b) if form.addend is None else (form.a, form.b, form.addend)
         if not self.gradual and any(((part != 0) & (np.abs(part) < tiny)).any() for part in parts):
             return False
-        unit = exact.lowest_bit(form.a) * exact.lowest_bit(form.b)
+        unit = prod(form.unit)
         if form.addend is not None:
             unit = min(unit, exact.lowest_bit(form.addend))
         if unit / np.max(form.divisor, initial=1) < (self.acc.smallest_subnormal if self.gradual else tiny):

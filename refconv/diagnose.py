@@ -20,12 +20,12 @@ from itertools import combinations, permutations, product
 from math import prod
 from typing import Any
 
-import hypothesis
 import numpy as np
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 
-from refconv import bound, exact, families, judge, strategies
+from refconv import bound, draws, exact, families, judge, strategies
 from refconv.bound import Claims
+from refconv.draws import Drawn
 from refconv.dtypes import FORMATS, Array, Float64Array, Format, format_of
 from refconv.exact import Form
 from refconv.judge import Violation
@@ -339,19 +339,12 @@ def _drawn(case: Case, judged: Judged, number: int = 30) -> list[Case]:
     names = ("ties", "negative") if case.operation.kind.startswith("max_pool") else ("denseint",)
     scope = replace(judged.subject.scope, dtypes=(case.dtype,), families=names, layouts=("contiguous",), empty=False)
     found: list[Case] = []
-    drawing = settings(
-        max_examples=number,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
-    def keep(case: Case) -> None:
-        found.append(case)
+    def keep(drawn: Drawn) -> bool:
+        found.append(drawn.values["case"])
+        return True
 
-    draw = hypothesis.given(strategies.cases(case.operation, scope))(keep)
-    hypothesis.seed(0)(drawing(draw))()
+    draws.each(st.fixed_dictionaries({"case": strategies.cases(case.operation, scope)}), number, 0, keep)
     return [c for c in found if _size(c) <= SMALL]
 
 
@@ -572,7 +565,7 @@ class _Search:
 # ------------------------------------------------------------------------------- hypotheses on the geometry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bent(Case):
     """A call whose geometry is not the one that its arguments say."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -133,20 +134,21 @@ class Expected:
         return {name: np.asarray(np.where(shown[name], finite[name], self.room[name])) for name in results}
 
 
+@lru_cache(maxsize=4)
 def expect(case: Case, claims: Claims) -> Expected:
-    """Exact values and allowed errors of a call on finite operands."""
+    """Exact values and allowed errors of a call on finite operands; kept for the next judge of the same call."""
     forms = {} if case.operation.kind == "max_pool" else exact.forms(case)
     return Expected(case, claims, forms, exact.values(case, forms), bound.allowed(case, claims, forms))
 
 
-def within(results: Results, case: Case, claims: Claims, expected: Expected | None = None) -> float:
+def within(results: Results, case: Case, claims: Claims) -> float:
     """Every element is one that a kernel of the claimed class can give; the largest error in units of the allowed one.
 
     The error of a result is its distance to the exact value or, where the output is narrower than the
     accumulator, the distance of the exact value to the reals that round to the result: the smallest
-    accumulation error that explains it. `expected` saves computing what is expected of the call again.
+    accumulation error that explains it.
     """
-    expected = expected or expect(case, claims)
+    expected = expect(case, claims)
     found, truth, worst = parts(results), expected.truth, 0.0
     room = expected.allowed(found)
     for name, actual in found.items():

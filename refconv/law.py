@@ -6,18 +6,16 @@ import inspect
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, errors, settings
 from hypothesis import strategies as st
-from hypothesis.internal.conjecture import providers
+from hypothesis.database import ExampleDatabase, InMemoryExampleDatabase
 
-from refconv import judge, shrink, strategies
+from refconv import draws, judge, shrink, strategies
 from refconv.bound import Claims
+from refconv.draws import Drawn, Values
 from refconv.dtypes import Array
 from refconv.judge import Interval, Violation
 from refconv.precision import Ladder, Rung
@@ -42,11 +40,12 @@ ROUNDS = 8  # how often more cases are drawn when a subject declines most of the
 
 @dataclass(frozen=True)
 class Effort:
-    """How many cases a law draws (a law may ask for a share of them), from which seed, and whether it shrinks."""
+    """How many cases a law draws (a law may ask for a share of them), from which seed, whether it shrinks."""
 
     examples: int = 40
     seed: int = 0
     shrinks: bool = True
+    known: ExampleDatabase | None = field(default=None, compare=False)  # what broke a law before, asked for first
 
 
 @dataclass
@@ -179,6 +178,11 @@ class Law:
         record.seconds = time.perf_counter() - started
         return record
 
+    def remembered(self, judged: Judged, name: str) -> bool:
+        """Whether it is known how the law was broken in an earlier run."""
+        known = judged.effort.known
+        return known is not None and any(True for _ in known.fetch(_key(judged, name)))
+
     def skipped(self, judged: Judged, reason: str, name: str, chapter: str) -> Record:
         """The record of a law that is not asked for."""
         record = self._record(judged, name, chapter)
@@ -191,109 +195,91 @@ class Law:
         return Record(name, chapter, statement, judged.subject.name, judged.operation.name, required)
 
     def _search(self, judged: Judged, record: Record, turn: int) -> Violation | None:
+        """The first violation among the cases of one turn, as small as it gets."""
+        effort, broken = judged.effort, list[tuple[Violation, Drawn]]()
+        values = self.values(judged)
+
+        def look(drawn: Drawn) -> bool:
+            record.cases += 1
+            if (violation := self._ask(judged, drawn.values, record)) is not None:
+                broken.append((violation, drawn))
+            return violation is None
+
+        if effort.known is not None and not turn:
+            draws.recall(values, effort.known, _key(judged, record.law), look)
+        if not broken:
+            key = zlib.crc32(f"{effort.seed + turn}:{record.law}:{record.operation}".encode())
+            draws.each(values, max(1, round(effort.examples * self.share)), key, look)
+        if not broken:
+            return None
+        violation, drawn = broken[0]
+        violation.found, record.values = violation.case, drawn.values
+        return self._smaller(judged, record, violation, drawn) if effort.shrinks and record.required else violation
+
+    def values(self, judged: Judged) -> st.SearchStrategy[Values]:
+        """What is drawn for one judgement, by name."""
         scope = judged.subject.scope
-        drawn = {n: d(judged.operation, scope) if callable(d) else d for n, d in self.draws.items()}
-        smallest: list[Violation] = []
-        first: list[Case | None] = []
-        until: list[float] = []
-        latest: dict[str, Any] = {}  # what was drawn when a violation was last seen
-
-        def attempt(**values: Any) -> None:
-            case = values.get("case")
-            if smallest and time.perf_counter() > until[0] and case is not None:
-                if smallest[0].case is not None and case.same(smallest[0].case):
-                    raise smallest[0]  # what Hypothesis asks for again in the end
-                return
-            drawn = not smallest  # what comes after a violation is the search for a smaller one: not counted
-            record.cases += drawn
-            try:
-                note = self.body(judged, **values)
-                if drawn:
-                    record.accept(case, note)
-            except Declined as declined:
-                if drawn:
-                    record.decline(str(declined))
-                    record.missing += isinstance(declined, NotApplicable)
-            except Violation as violation:
-                violation.case = violation.case or case
-                latest.update(values)
-                until.append(time.perf_counter() + PATIENCE)
-                first.append(violation.case)
-                if not smallest or _size(violation) <= _size(smallest[0]):
-                    smallest[:] = [violation]
-                raise
-
-        effort = judged.effort
-        shrinks = effort.shrinks and record.required
-        phases = (Phase.explicit, Phase.generate, *((Phase.shrink,) if shrinks else ()))
-        chosen = settings(
-            max_examples=max(1, round(effort.examples * self.share)),
-            phases=phases,
-            deadline=None,
-            database=None,
-            derandomize=False,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-            print_blob=False,
+        return st.fixed_dictionaries(
+            {n: d(judged.operation, scope) if callable(d) else d for n, d in self.draws.items()}
         )
-        # a lambda, because Hypothesis reads the source of what it runs, and that of `attempt` takes it long
-        run = chosen(hypothesis.given(**drawn)(lambda **values: attempt(**values)))
-        key = f"{effort.seed + turn}:{record.law}:{record.operation}"
+
+    def _ask(self, judged: Judged, values: Values, record: Record | None = None) -> Violation | None:
+        """How the law is broken by these values; what comes of them otherwise goes into the record."""
+        case = values.get("case")
         try:
-            with _whatever_is_loaded():
-                hypothesis.seed(zlib.crc32(key.encode()))(run)()
+            note = self.body(judged, **values)
+        except Declined as declined:
+            if record is not None:
+                record.decline(str(declined))
+                record.missing += isinstance(declined, NotApplicable)
         except Violation as violation:
-            violation.found = first[0] if shrinks else violation.case
-            record.values = dict(latest)
-            small = self._simplify(judged, violation, latest, until[0]) if shrinks else violation
-            if small is not violation:
-                record.values["case"] = small.case
-            return small
-        except errors.Flaky:
-            if not smallest:
-                raise
-            smallest[0].reason += " (not on every call)"
-            smallest[0].found = first[0]
-            record.values = dict(latest)
-            return smallest[0]
+            violation.case = violation.case or case
+            return violation
+        else:
+            if record is not None:
+                record.accept(case, note)
         return None
 
-    def _simplify(self, judged: Judged, violation: Violation, values: dict[str, Any], until: float) -> Violation:
+    def _smaller(self, judged: Judged, record: Record, violation: Violation, drawn: Drawn) -> Violation:
+        """The smallest violation that Hypothesis, then `shrink`, come to; `record.values` are what was drawn for it."""
+        until, smallest = time.perf_counter() + PATIENCE, violation
+
+        def fails(values: Values) -> bool:
+            nonlocal smallest
+            case = values.get("case")
+            if time.perf_counter() > until and case is not None:  # but what Hypothesis asks for again in the end
+                return smallest.case is not None and case.same(smallest.case)
+            found = self._ask(judged, values)
+            if found is not None and _size(found) <= _size(smallest):
+                smallest, record.values = found, dict(values)
+            return found is not None
+
+        known = judged.effort.known if judged.effort.known is not None else InMemoryExampleDatabase()
+        always = draws.shrink(self.values(judged), drawn, fails, known, _key(judged, record.law))
+        smallest.found = violation.case
+        if not always:
+            smallest.reason += " (not on every call)"
+            return smallest
+        simple = self._simplify(judged, smallest, record.values, until)
+        if simple is not smallest:
+            record.values["case"] = simple.case
+        return simple
+
+    def _simplify(self, judged: Judged, violation: Violation, values: Values, until: float) -> Violation:
         if violation.case is None or violation.case is not values.get("case"):
             return violation
 
         def fails(case: Case) -> Violation | None:
-            try:
-                self.body(judged, **{**values, "case": case})
-            except Violation as found:
-                found.case = found.case or case
-                return found if found.case is case else None
-            except Declined:
-                pass
-            return None
+            found = self._ask(judged, {**values, "case": case})
+            return found if found is not None and found.case is case else None
 
         # other strategies promise their laws more than that a call is legal
         return shrink.simplify(violation, fails, self.draws.get("case") is strategies.cases, until=until)
 
 
-@contextmanager
-def _whatever_is_loaded() -> Iterator[None]:
-    """Hypothesis mixes numbers that it finds in loaded code into what it draws: here it finds none.
-
-    A seed would otherwise draw other cases with every line that refconv or a subject gains.
-    """
-    found = getattr(providers, "_get_local_constants", None)
-    if found is None or not hasattr(providers, "Constants"):  # a version that does not
-        yield
-        return
-    nothing = providers.Constants()
-    providers.CONSTANTS_CACHE.cache.clear()
-    providers._get_local_constants = lambda: nothing
-    try:
-        yield
-    finally:
-        providers._get_local_constants = found
-        providers.CONSTANTS_CACHE.cache.clear()
+def _key(judged: Judged, name: str) -> bytes:
+    """Under which a violation is remembered from one run to the next."""
+    return f"{judged.subject.name} {judged.operation.name} {name}".encode()
 
 
 def _size(violation: Violation) -> int:
@@ -346,6 +332,7 @@ def law(*, characteristic: str = "", share: float = 0.25, **draws: Any) -> Calla
         test.kind, test.run = kind, lambda judged: rule.run(judged, *about)
         test.again = lambda judged, values: body(judged, **values)
         test.skipped = lambda judged, reason: rule.skipped(judged, reason, *about)
+        test.remembered = lambda judged: rule.remembered(judged, about[0])
         test.__signature__ = inspect.Signature([inspect.Parameter(kind, inspect.Parameter.KEYWORD_ONLY)])
         test.__name__ = test.__qualname__ = body.__name__
         test.__module__, test.__doc__ = body.__module__, body.__doc__

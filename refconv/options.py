@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, errors, find, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 from refconv.adapters import ADAPTERS
 from refconv.bound import CLAIMS, Claims
@@ -20,7 +21,7 @@ from refconv.spec import OPERATIONS, Case, Operation, conv_spec, pool_spec
 from refconv.strategies import DTYPES, Scope, cases
 from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
-__all__ = ["OPTIONS", "PROFILES", "effort", "json_file", "subjects"]
+__all__ = ["OPTIONS", "PROFILES", "effort", "failures", "json_file", "subjects"]
 
 # Examples of a law with share 1. For PyTorch, on one core: about half a minute in quick, four minutes in thorough.
 PROFILES = {"quick": 24, "standard": 160, "thorough": 240}
@@ -104,13 +105,20 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
 ]
 
 
+def failures(option: Callable[[str], Any]) -> Path | None:
+    """Where violations are kept: a check keeps them unless told otherwise, the laws under pytest where told to."""
+    chosen = option("failures") or ("refconv-failures" if option("check") else "none")
+    return None if chosen == "none" else Path(chosen)
+
+
 def effort(option: Callable[[str], Any]) -> Effort:
-    """How much is drawn, from `--profile` and `--seed`."""
-    profile, seed = option("profile"), option("seed")
+    """How much is drawn, from `--profile` and `--seed`, after what `--failures` remembers."""
+    profile, seed, folder = option("profile"), option("seed"), failures(option)
     if profile not in PROFILES:
         raise TargetError(f"--profile is {profile!r}, but must be one of {', '.join(PROFILES)}")
+    known = None if folder is None else DirectoryBasedExampleDatabase(folder / "examples")
     try:
-        return Effort(PROFILES[profile], int(seed))
+        return Effort(PROFILES[profile], int(seed), known=known)
     except ValueError:
         raise TargetError(f"--seed is {seed!r}, but must be an integer") from None
 

@@ -312,7 +312,7 @@ for _row in OPERATIONS.values():
 KIND_GROUPS: dict[str, set[str]] = {"operation": set(KINDS), "batched": set(KINDS) - {"convolve", "correlate"}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One concrete call: the operands, every argument that differs from its default, and how they were made.
 

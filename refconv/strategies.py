@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from refconv import families
 from refconv.cover import Design, Row
+from refconv.draws import chooser
 from refconv.features import (
     DTYPES,
     LAYOUTS,
@@ -68,7 +69,7 @@ def _case(op: Operation, scope: Scope) -> st.SearchStrategy[Case]:
     def strategy(draw: Draw) -> Case:
         # one object that makes every choice: the generator then has no parts that it could repeat for variety,
         # which would leave most rows of the design untouched
-        choose = draw(st.randoms(use_true_random=False))
+        choose = chooser(draw)
         row = dict(_row(choose, design))
         for feature, values in wanted.items():
             if row[feature] not in values:

@@ -25,6 +25,7 @@ LAYERS = {
     "signal": 3,
     "bound": 3,
     "cover": 3,
+    "draws": 3,
     "families": 3,
     "features": 4,
     "strategies": 5,
