@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.database import ExampleDatabase, choices_to_bytes
 from hypothesis.internal.conjecture import providers
 
-__all__ = ["Drawn", "Values", "chooser", "each", "recall", "shrink"]
+__all__ = ["Drawn", "Values", "chooser", "each", "recall", "remember", "shrink"]
 
 BATCH = 16  # how much one example of Hypothesis draws; it costs about a millisecond, whatever that is
 ROOTS = st.integers(0, 2**24 - 1)
@@ -158,6 +158,12 @@ def recall(
         _find(values, lambda drawn: not look(Drawn(drawn, ())), database, key, (Phase.reuse,))
 
 
+def remember(drawn: Drawn, database: ExampleDatabase, key: bytes) -> None:
+    """Keep what was drawn under a key."""
+    if drawn.choices:  # and one too many: what fits exactly Hypothesis takes for shrunk before
+        database.save(key, choices_to_bytes((*drawn.choices, 0)))
+
+
 def shrink(
     values: st.SearchStrategy[Values],
     drawn: Drawn,
@@ -169,8 +175,7 @@ def shrink(
 
     The simplest that failed is remembered under the key.
     """
-    if drawn.choices:  # and one too many: what fits exactly Hypothesis takes for shrunk before
-        database.save(key, choices_to_bytes((*drawn.choices, 0)))
+    remember(drawn, database, key)
     return _find(values, fails, database, key, (Phase.reuse, Phase.shrink))
 
 

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -43,6 +44,7 @@ START = (
 IMPORT_TIME = 120.0  # seconds that loading a target may take
 LONGEST = 1 << 20  # bytes of a reply
 PRINTED = 1 << 20  # bytes of output kept of all calls so far
+REMEMBERED = 64  # calls that a violation may turn out to depend on
 ROOM = 1 << 16  # bytes for results beyond those that are expected
 LENGTH = struct.Struct("<I")  # in front of every message
 
@@ -100,6 +102,14 @@ class Isolated(Subject):
         text: str = self.process.printed()
         return text
 
+    @property
+    def history(self) -> Sequence[Case]:
+        return tuple(self.process.calls)
+
+    def renewed(self) -> bool:
+        self.process.end()
+        return True
+
     def call(self, case: Case, memory: Call | None = None, keep: bool = False, watch: bool = False) -> Call:
         reply, places = self._asked("call", case, memory, keep, watch)
         if "declined" in reply:
@@ -151,6 +161,7 @@ class Isolated(Subject):
             "watch": watch,
         }
         reply = self.process.asked(message, end, _expected(case))
+        self.process.calls.append(case)
         checked = itertools.chain(places.items(), before.places.items() if before else ())
         for name, place in checked:
             if not self.process.guarded(place):
@@ -211,6 +222,7 @@ class _Process:
         self.output = _temporary()
         self.guard = np.frombuffer(secrets.token_bytes(GUARD), np.uint8)
         self.running: subprocess.Popen[bytes] | None = None
+        self.calls: deque[Case] = deque(maxlen=REMEMBERED)
         for file in (self.file, self.output):
             weakref.finalize(self, os.close, file)
 
@@ -219,6 +231,7 @@ class _Process:
     def started(self) -> list[dict[str, Any]]:
         """Starts a process that has loaded the targets; what it says of the subjects in it."""
         self.life += 1
+        self.calls.clear()
         into, requests = os.pipe()
         replies, out = os.pipe()
         command = [sys.executable, "-c", START, json.dumps(sys.path), str(into), str(out), str(self.file)]
@@ -282,10 +295,10 @@ class _Process:
         self._fail("wrote into the files of its process that are not its own")
 
     def _read(self, size: int, until: float, limit: float) -> bytes:
-        data = b""
+        data, ready = b"", select.poll()
+        ready.register(self.replies, select.POLLIN)
         while len(data) < size:
-            ready, _, _ = select.select([self.replies], [], [], min(0.1, max(0.0, until - time.monotonic())))
-            if ready:
+            if ready.poll(min(100.0, max(0.0, 1000 * (until - time.monotonic())))):
                 part = os.read(self.replies, size - len(data))
                 if not part:
                     raise OSError("closed")
@@ -309,9 +322,15 @@ class _Process:
             return f" by {signal.Signals(-code).name}"
         return f" by signal {-code}"
 
-    def _fail(self, reason: str) -> NoReturn:
-        self.stop()
+    def end(self) -> None:
+        """Ends the process; the next request starts another."""
+        if self.running is not None:
+            self.stop()
         self.running = None
+        self.calls.clear()
+
+    def _fail(self, reason: str) -> NoReturn:
+        self.end()
         raise Ended(reason)
 
     # --------------------------------------------------------------------------------------------- memory

@@ -53,10 +53,12 @@ class Violation(AssertionError):
         self.got, self.exact, self.allowed, self.wrong, self.of = got, exact, allowed, wrong, of
         self.printed = ""  # the end of what the subject printed until then
         self.found: Case | None = None  # the call that broke the law first, where `case` is a smaller one
+        self.before: tuple[Case, ...] = ()  # the calls without which it would not be one
 
     def __str__(self) -> str:
         lines = [self.reason]
         if self.case is not None:
+            lines += [f"after    {case!r}" for case in self.before]
             lines.append(f"case     {self.case!r}")
         if self.got is not None:
             where = f"{self.result}[{', '.join(map(str, self.index))}]"

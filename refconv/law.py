@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,6 +123,12 @@ class Judged:
         _check_held(case, self.subject.scope)
         return self.subject.attempt(case)
 
+    def warm(self, calls: Sequence[Case]) -> None:
+        """Call for these cases, whatever comes of it."""
+        for case in calls:
+            with contextlib.suppress(Declined, Violation):
+                self.call(case)
+
     def one(self, case: Case) -> Array:
         """The only result."""
         (result,) = self(case).values()
@@ -197,9 +204,11 @@ class Law:
     def _search(self, judged: Judged, record: Record, turn: int) -> Violation | None:
         """The first violation among the cases of one turn, as small as it gets."""
         effort, broken = judged.effort, list[tuple[Violation, Drawn]]()
-        values = self.values(judged)
+        values, earlier = self.values(judged), judged.subject.history
 
         def look(drawn: Drawn) -> bool:
+            nonlocal earlier
+            earlier = judged.subject.history
             record.cases += 1
             if (violation := self._ask(judged, drawn.values, record)) is not None:
                 broken.append((violation, drawn))
@@ -214,7 +223,17 @@ class Law:
             return None
         violation, drawn = broken[0]
         violation.found, record.values = violation.case, drawn.values
-        return self._smaller(judged, record, violation, drawn) if effort.shrinks and record.required else violation
+        if not (effort.shrinks and record.required):
+            return violation
+        small, always = self._smaller(judged, record, violation, drawn)
+        if always and self._alone(judged, record.values):
+            return small
+        calls = self._needed(judged, drawn.values, earlier)
+        if calls is None:
+            small.reason += " (not on every call)"
+            return small
+        violation.before, record.values = tuple(calls), drawn.values
+        return violation
 
     def values(self, judged: Judged) -> st.SearchStrategy[Values]:
         """What is drawn for one judgement, by name."""
@@ -240,9 +259,37 @@ class Law:
                 record.accept(case, note)
         return None
 
-    def _smaller(self, judged: Judged, record: Record, violation: Violation, drawn: Drawn) -> Violation:
-        """The smallest violation that Hypothesis, then `shrink`, come to; `record.values` are what was drawn for it."""
-        until, smallest = time.perf_counter() + PATIENCE, violation
+    def _smaller(self, judged: Judged, record: Record, violation: Violation, drawn: Drawn) -> tuple[Violation, bool]:
+        """The smallest violation that is found, and whether it was one each time; `record.values` lead to it.
+
+        Calls of any kind `shrink` makes smaller by itself. Other strategies promise their laws more than that a call
+        is legal: there Hypothesis draws smaller ones, and then values are made plain.
+        """
+        until, known = time.perf_counter() + PATIENCE, judged.effort.known
+        known, key = known if known is not None else InMemoryExampleDatabase(), _key(judged, record.law)
+        if plain := self.draws.get("case") is strategies.cases:
+            draws.remember(drawn, known, key)
+            small, always = violation, self._ask(judged, drawn.values) is not None
+        else:
+            small, always = self._drawn_smaller(judged, record, violation, drawn, known, key, until)
+        small.found = violation.case
+        if always:
+            small = self._simplify(judged, small, record.values, plain, until)
+            if "case" in record.values and small.case is not None:
+                record.values = {**record.values, "case": small.case}
+        return small, always
+
+    def _drawn_smaller(
+        self,
+        judged: Judged,
+        record: Record,
+        violation: Violation,
+        drawn: Drawn,
+        known: ExampleDatabase,
+        key: bytes,
+        until: float,
+    ) -> tuple[Violation, bool]:
+        smallest = violation
 
         def fails(values: Values) -> bool:
             nonlocal smallest
@@ -254,18 +301,26 @@ class Law:
                 smallest, record.values = found, dict(values)
             return found is not None
 
-        known = judged.effort.known if judged.effort.known is not None else InMemoryExampleDatabase()
-        always = draws.shrink(self.values(judged), drawn, fails, known, _key(judged, record.law))
-        smallest.found = violation.case
-        if not always:
-            smallest.reason += " (not on every call)"
-            return smallest
-        simple = self._simplify(judged, smallest, record.values, until)
-        if simple is not smallest:
-            record.values["case"] = simple.case
-        return simple
+        always = draws.shrink(self.values(judged), drawn, fails, known, key)
+        return smallest, always
 
-    def _simplify(self, judged: Judged, violation: Violation, values: Values, until: float) -> Violation:
+    def _alone(self, judged: Judged, values: Values) -> bool:
+        """Whether a subject that has been called for nothing else breaks the law too, as far as that can be tried."""
+        return not judged.subject.renewed() or self._ask(judged, values) is not None
+
+    def _needed(self, judged: Judged, values: Values, earlier: Sequence[Case]) -> Sequence[Case] | None:
+        """The fewest of the calls before, after which the law is broken by these values; None where none are known."""
+
+        def fails(calls: Sequence[Case]) -> bool:
+            judged.subject.renewed()
+            judged.warm(calls)
+            return self._ask(judged, values) is not None
+
+        if not judged.subject.renewed():
+            return None
+        return shrink.earlier(earlier, fails, time.perf_counter() + PATIENCE)
+
+    def _simplify(self, judged: Judged, violation: Violation, values: Values, shapes: bool, until: float) -> Violation:
         if violation.case is None or violation.case is not values.get("case"):
             return violation
 
@@ -273,8 +328,7 @@ class Law:
             found = self._ask(judged, {**values, "case": case})
             return found if found is not None and found.case is case else None
 
-        # other strategies promise their laws more than that a call is legal
-        return shrink.simplify(violation, fails, self.draws.get("case") is strategies.cases, until=until)
+        return shrink.simplify(violation, fails, shapes, until=until)
 
 
 def _key(judged: Judged, name: str) -> bytes:

@@ -8,7 +8,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from refconv.subject import Declined, Subject, load
 __all__ = ["FolderError", "described", "replay", "write"]
 
 CALL, OPERANDS, SCRIPT = "call.json", "operands.npz", "reproduce.py"
-SCHEMA = 1
+SCHEMA = 2
 
 
 class FolderError(ValueError):
@@ -43,6 +43,8 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
     arrays = _packed("operand", shown)
     if isinstance(drawn, Case) and drawn is not shown:
         arrays |= _packed("drawn", drawn)
+    for number, case in enumerate(violation.before):
+        arrays |= _packed(f"before{number}", case)
     arrays |= _expected(violation, subject)
     about = {
         "schema": SCHEMA,
@@ -52,6 +54,7 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
         "reason": violation.reason,
         "result": violation.result or shown.operation.results[0],
         "index": list(violation.index),
+        "before": [described(case) for case in violation.before],
         "case": described(shown),
         "drawn": described(drawn) if isinstance(drawn, Case) and drawn is not shown else None,
         "values": {name: _plain(value) for name, value in values.items()},
@@ -64,7 +67,7 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
     np.savez(made / OPERANDS, allow_pickle=False, **arrays)
     (made / CALL).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    (made / SCRIPT).write_text(_script(about, shown), encoding="utf-8")
+    (made / SCRIPT).write_text(_script(about, shown, violation.before), encoding="utf-8")
     made.chmod(0o755)
     place = folder / re.sub(r"[^\w.-]+", "_", f"{Path(subject.name).name}-{record.operation}-{record.law}")[:120]
     if place.exists():
@@ -80,8 +83,10 @@ def replay(folder: Path, properties: Path, in_process: bool = False) -> tuple[Vi
     values["case"] = _case(about["drawn"], arrays, "drawn") if about["drawn"] else shown
     subject = _subject(about, in_process)
     law = _law(properties / f"test_{about['chapter']}.py", f"test_{about['law']}")
+    judged = Judged(subject, OPERATIONS[about["case"]["operation"]], Effort())
+    judged.warm([_case(said, arrays, f"before{number}") for number, said in enumerate(about["before"])])
     try:
-        law.again(Judged(subject, OPERATIONS[about["case"]["operation"]], Effort()), values)
+        law.again(judged, values)
     except Violation as violation:
         violation.case = violation.case or values["case"]
         return violation, "is broken again"
@@ -209,9 +214,11 @@ _LAYOUTS = {
 }
 
 
-def _script(about: dict[str, Any], case: Case) -> str:
-    torch = about["array"] == "torch"
+def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
+    torch, swapped = about["array"] == "torch", about["layout"] == "NHWC"
     module = "torch.nn.functional" if about["target"] == "torch" else None
+    earlier = [_arguments(f"before{number}", one) for number, one in enumerate(before)]
+    packed = "bfloat16" in (case.dtype, *(one.dtype for one in before))
     lines = [
         f'"""{case.operation.name}: {_safe(about["reason"])}.',
         "",
@@ -220,9 +227,8 @@ def _script(about: dict[str, Any], case: Case) -> str:
         "import importlib, importlib.util, json, sys",
         "from pathlib import Path",
         "import numpy as np",
-        *(["import ml_dtypes"] if case.dtype == "bfloat16" else []),
+        *(["import ml_dtypes"] if packed else []),
         *(["import torch"] if torch else []),
-        "",
         "here = Path(__file__).parent",
         f'call, data = json.loads((here / "{CALL}").read_text()), np.load(here / "{OPERANDS}")',
         f"target = sys.argv[1] if len(sys.argv) > 1 else {module!r} or call['target']",
@@ -234,19 +240,19 @@ def _script(about: dict[str, Any], case: Case) -> str:
         "    spec.loader.exec_module(module)",
         "else:",
         "    module = importlib.import_module(source)",
-        f"operands = [data['operand_' + n] for n in {list(case.operands)!r}]",
-        *([f"operands = [a.view({case.dtype!r}) for a in operands]"] if case.dtype == "bfloat16" else []),
-        *(["operands = [np.moveaxis(a, 1, -1).copy() if a.ndim > 2 else a for a in operands]"]
-          if about["layout"] == "NHWC" else []),
-        f"operands = [{_LAYOUTS[case.layout]} for a in operands]",
-        "kept = [np.array(a) for a in operands]",
-        *_calling(case, torch),
-        f"for name, a, b in zip({list(case.operands)!r}, kept, operands):",
-        "    if not np.array_equal(np.array(b.detach() if hasattr(b, 'detach') else b), a, equal_nan=True):",
-        "        print('changed:', name)",
-        *(["results = [np.moveaxis(r, -1, 1) if r.ndim > 2 else r for r in results]"]
-          if about["layout"] == "NHWC" else []),
-        f"for name, got in zip({list(case.operation.results)!r}, results):",
+        "def called(kind, names, arguments):",
+        "    operands = [data[f'{kind}_{n}'] for n in names]",
+        *(["    operands = [a.view('bfloat16') if a.dtype == 'uint16' else a for a in operands]"] if packed else []),
+        *(["    operands = [np.moveaxis(a, 1, -1).copy() if a.ndim > 2 else a for a in operands]"] if swapped else []),
+        f"    operands = [{_LAYOUTS[case.layout]} for a in operands]",
+        "    kept = [np.array(a) for a in operands]",
+        *(f"    {line}" for line in _calling(case, torch)),
+        "    for n, a, b in zip(names, kept, operands):",
+        "        if not np.array_equal(np.array(b.detach() if hasattr(b, 'detach') else b), a, equal_nan=True):",
+        "            print('changed:', n)",
+        f"    return {'[np.moveaxis(r, -1, 1) if r.ndim > 2 else r for r in results]' if swapped else 'results'}",
+        *([f"for before in [{', '.join(earlier)}]:", "    called(*before)"] if earlier else []),
+        f"for name, got in zip({list(case.operation.results)!r}, called(*{_arguments('operand', case)})):",
         "    print(name, 'got', got, sep='\\n')",
         "    if 'exact_' + name in data:",
         "        exact, allowed = data['exact_' + name], data['allowed_' + name]",
@@ -257,25 +263,26 @@ def _script(about: dict[str, Any], case: Case) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _arguments(kind: str, case: Case) -> str:
+    return f"({kind!r}, {list(case.operands)!r}, {dict(case.arguments)!r})"
+
+
 def _calling(case: Case, torch: bool) -> list[str]:
-    arguments = ", ".join(f"{name}={value!r}" for name, value in case.arguments.items())
-    arguments = f", {arguments}" if arguments else ""
     one = len(case.operation.results) == 1
     name = case.operation.name
     if not torch:
-        lines = [f"function = getattr(module, name or {name!r})", f"results = function(*operands{arguments})"]
-        return [*lines, *(["results = [results]"] if one else [])]
+        call = f"getattr(module, name or {name!r})(*operands, **arguments)"
+        return [f"results = {f'[{call}]' if one else call}"]
     hand = "operands = [torch.from_numpy(np.array(a)) for a in operands]"
     if "backward" not in case.operation.kind:
-        call = f"results = [getattr(module, name or {name!r})(*operands{arguments}).numpy()]"
-        return [hand, call]
+        return [hand, f"results = [getattr(module, name or {name!r})(*operands, **arguments).numpy()]"]
     leaves = (
         ", torch.zeros(len(operands[2]), dtype=operands[2].dtype)" if case.operation.kind == "conv_backward" else ""
     )
     return [
         hand,
         f"leaves = [a.requires_grad_() for a in (*operands[1:]{leaves})]",
-        f"out = getattr(module, name or {case.operation.forward!r})(*leaves{arguments})",
+        f"out = getattr(module, name or {case.operation.forward!r})(*leaves, **arguments)",
         "results = [g.numpy() for g in torch.autograd.grad(out, leaves, operands[0])]",
     ]
 

@@ -17,7 +17,7 @@ from refconv.judge import Violation
 from refconv.smaller import Step
 from refconv.spec import Case
 
-__all__ = ["simplify"]
+__all__ = ["earlier", "simplify"]
 
 Fails = Callable[[Case], Violation | None]
 
@@ -36,6 +36,20 @@ def simplify(
         violation = _search(violation, fails, smaller.steps(violation.case), tries, until)
     assert violation.case is not None
     return _search(violation, fails, [_plainer(name) for name in violation.case.operands], tries, until)
+
+
+def earlier(calls: Sequence[Case], fails: Callable[[Sequence[Case]], bool], until: float) -> Sequence[Case] | None:
+    """The fewest of the calls made before, the last ones first, after which it fails; None where that is not found."""
+    counts = sorted({0, *(min(2**i, len(calls)) for i in range(len(calls).bit_length() + 1))})
+    count = next((n for n in counts if time.perf_counter() < until and fails(calls[len(calls) - n :])), None)
+    if count is None:
+        return None
+    kept = list(calls[len(calls) - count :])
+    for call in tuple(kept):
+        fewer = [other for other in kept if other is not call]
+        if time.perf_counter() < until and fails(fewer):
+            kept = fewer
+    return kept
 
 
 def _search(violation: Violation, fails: Fails, steps: Sequence[Step], tries: int, until: float) -> Violation:

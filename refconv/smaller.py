@@ -29,15 +29,18 @@ class _Axis:
 def steps(case: Case) -> list[Step]:
     """Ways to make a call smaller; each yields the boldest candidates first.
 
-    Every candidate is a legal call with fewer elements, fewer operands or an argument nearer to its default.
+    Every candidate is a legal call with fewer elements, axes or operands, or an argument nearer to its default.
     """
     shorter = [_shorter(number) for number in range(len(_axes(case)))]
-    return [*shorter, _without_bias, _plainer_arguments, _contiguous]
+    return [*shorter, _of_lower_rank, _without_bias, _plainer_arguments, _contiguous]
 
 
 def _shorter(number: int) -> Step:
     def step(case: Case) -> Iterator[Case]:
-        axis = _axes(case)[number]
+        axes = _axes(case)
+        if number >= len(axes):  # of a signal that has lost axes
+            return
+        axis = axes[number]
         for size in sorted({1, axis.size // 4, axis.size // 2, axis.size - axis.size // 4, axis.size - 1}):
             if 0 < size < axis.size:
                 for start in (0, axis.size - size):
@@ -118,6 +121,14 @@ def _blocks(groups: Any, inside: Any, size: int) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------- the rest
+
+
+def _of_lower_rank(case: Case) -> Iterator[Case]:
+    """Signals without an axis on which both have one element."""
+    if case.operation.rank == 0 and case.operands["in1"].ndim > 1:
+        for axis in range(case.operands["in1"].ndim):
+            if all(a.shape[axis] == 1 for a in case.operands.values()):
+                yield case.with_operands(**{name: a.squeeze(axis) for name, a in case.operands.items()})
 
 
 def _without_bias(case: Case) -> Iterator[Case]:

@@ -9,7 +9,7 @@ import pkgutil
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -71,6 +71,15 @@ class Subject:
     def printed(self) -> str:
         """What the subject printed, where that is not printed here anyway."""
         return ""
+
+    @property
+    def history(self) -> Sequence[Case]:
+        """The calls made last, where it can be called without them having been made: see `renewed`."""
+        return ()
+
+    def renewed(self) -> bool:
+        """Make it a subject that was never called; False where that cannot be done."""
+        return False
 
     @property
     def operations(self) -> list[Operation]:

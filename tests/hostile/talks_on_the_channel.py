@@ -1,5 +1,5 @@
 """Writes into every open file.
-Reason: ^wrote into the files|^ended its process
+Reason: ^wrote into the files|^ended its process|^wrote outside of operand
 """
 
 import os
@@ -12,7 +12,7 @@ import _base
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    for number in range(3, 64):
+    for number in range(3, 1024):
         try:
             os.write(number, b"\xff" * 64)
         except OSError:
