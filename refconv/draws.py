@@ -103,6 +103,14 @@ def _choices() -> tuple[Any, ...]:
     return control.current_build_context().data.choices
 
 
+@st.composite
+def _batch(draw: Draw, values: st.SearchStrategy[Values], size: int, key: int, turns: Iterator[int]) -> list[Drawn]:
+    root = draw(ROOTS)
+    if not root:  # Hypothesis begins with its plainest example, which has the same numbers everywhere
+        return []
+    return [_one(draw, values, f"{key}:{root}:{i}", next(turns)) for i in range(size)]
+
+
 def _one(draw: Draw, values: st.SearchStrategy[Values], seed: str, turn: int) -> Drawn:
     start = len(_choices())
     with _plainly(seed, turn) as plain:
@@ -119,20 +127,11 @@ def _one(draw: Draw, values: st.SearchStrategy[Values], seed: str, turn: int) ->
 def each(values: st.SearchStrategy[Values], count: int, key: int, look: Callable[[Drawn], bool]) -> None:
     """Draw so many values and look at each, until a look returns False; a key always draws the same."""
     batches = ceil(count / BATCH)
-    size, turns = ceil(count / batches), counting(key)
-    left, plainest = count, True
-    failed: Exception | None = None
-
-    @st.composite
-    def batch(draw: Draw) -> list[Drawn]:
-        root = draw(ROOTS)
-        return [_one(draw, values, f"{key}:{root}:{i}", next(turns)) for i in range(size)]
+    batch = _batch(values, ceil(count / batches), key, counting(key))
+    left, failed = count, list[Exception]()
 
     def run(drawn: list[Drawn]) -> None:
-        nonlocal left, plainest, failed
-        if plainest:  # Hypothesis begins with the plainest example, which has the same numbers everywhere
-            plainest = False
-            return
+        nonlocal left
         for one in drawn:
             if not left:
                 return
@@ -140,14 +139,15 @@ def each(values: st.SearchStrategy[Values], count: int, key: int, look: Callable
             try:
                 left = left if look(one) else 0
             except Exception as error:  # the law's own, which Hypothesis would first ask for again
-                failed, left = error, 0
+                failed.append(error)
+                left = 0
 
     chosen = _settings(max_examples=batches + 1, phases=(Phase.generate,), database=None)
     with _repeatable():
         # a lambda, because Hypothesis reads the source of what it runs
-        hypothesis.seed(key)(chosen(hypothesis.given(batch())(lambda drawn: run(drawn))))()
-    if failed is not None:
-        raise failed
+        hypothesis.seed(key)(chosen(hypothesis.given(batch)(lambda drawn: run(drawn))))()
+    if failed:
+        raise failed[0]
 
 
 def recall(

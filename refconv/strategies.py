@@ -6,7 +6,7 @@ shrinks each feature towards its plainest value and each number towards the smal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from random import Random
@@ -39,6 +39,7 @@ TAILS = (3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65)
 LONG_TAILS = (*TAILS, 127, 128, 129, 257)  # where there is one axis
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
+Build = Callable[[Random, Operation, Row, Scope], tuple[dict[str, Sizes], dict[str, Any], int]]
 
 
 # ------------------------------------------------------------------------------------------------- cases
@@ -65,22 +66,25 @@ def _case(op: Operation, scope: Scope) -> st.SearchStrategy[Case]:
     design = plan(op, replace(scope, families=(), layouts=LAYOUTS, empty=True, fix=fix))
     wanted = {f: values for f, values in plan(op, scope).features.items() if f in _DATA}
 
-    @st.composite
-    def strategy(draw: Draw) -> Case:
-        # one object that makes every choice: the generator then has no parts that it could repeat for variety,
-        # which would leave most rows of the design untouched
-        choose = chooser(draw)
-        row = dict(_row(choose, design))
-        for feature, values in wanted.items():
-            if row[feature] not in values:
-                row[feature] = choose.choice(values)
-        dtype = choose.choice(tuple(scope.dtypes))
-        shapes, arguments, terms = build(choose, op, row, scope)
-        seed = choose.randint(0, 2**16)
-        operands = families.fill(row["family"], shapes, families.Room(dtype, terms), seed)
-        return Case(op, operands, arguments, dtype, row["family"], row["layout"], tuple(sorted(row.items())))
+    return _drawn(op, scope, build, design, wanted)
 
-    return strategy()
+
+@st.composite
+def _drawn(
+    draw: Draw, op: Operation, scope: Scope, build: Build, design: Design, wanted: Mapping[str, Sequence[str]]
+) -> Case:
+    # one object that makes every choice: the generator then has no parts that it could repeat for variety,
+    # which would leave most rows of the design untouched
+    choose = chooser(draw)
+    row = dict(_row(choose, design))
+    for feature, values in wanted.items():
+        if row[feature] not in values:
+            row[feature] = choose.choice(values)
+    dtype = choose.choice(tuple(scope.dtypes))
+    shapes, arguments, terms = build(choose, op, row, scope)
+    seed = choose.randint(0, 2**16)
+    operands = families.fill(row["family"], shapes, families.Room(dtype, terms), seed)
+    return Case(op, operands, arguments, dtype, row["family"], row["layout"], tuple(sorted(row.items())))
 
 
 def _row(choose: Random, design: Design) -> Row:

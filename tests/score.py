@@ -39,11 +39,12 @@ PREFACE = """# Score
 What refconv's laws say of the corpus in `tests/mutants`. `python -m tests.score --write` measures it and writes this
 page; continuous integration judges every mutant anew and fails where one is not convicted.
 
-quick, standard: convicted in that profile, seed 0. cases, seconds: median until conviction in quick, on one core; a
-number of cases in parentheses is that of standard, where quick does not convict. small: shrunk to at most 64 elements
-of input. right, wrong, unknown: what the diagnosis of the shrunk case says, held against the header of the mutant,
-which names the kinds of fault that would be right.
+quick, standard: convicted in that profile, seed 0. cases: how many are expected until conviction in quick, all that
+were judged in five seeds divided by the convictions among them (median of a row's mutants). seconds: until conviction
+in quick, on one core, likewise. small: shrunk to at most 64 elements of input. right, wrong, unknown: what the
+diagnosis of the shrunk case says, held against the header of the mutant, which names the kinds that would be right.
 """
+SEEDS = 5
 LAWS = Path(__file__).parent.parent / "properties"
 # Those that convict most and cost least first.
 CHAPTERS = (
@@ -190,14 +191,23 @@ def summary(every: list[Outcome], shrunk: bool) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, quick: list[Outcome], full: list[Outcome]) -> str:
-    found = [o for o in quick if o.law]
+def _reach(name: str, quick: list[list[Outcome]]) -> tuple[float, int]:
+    """Cases until a mutant is convicted, expected from several seeds, and how many of these convict it."""
+    runs = [o for run in quick for o in run if o.name == name]
+    convictions = sum(bool(o.law) for o in runs)
+    return sum(o.cases for o in runs) / convictions if convictions else float("inf"), convictions
+
+
+def _row(name: str, quick: list[list[Outcome]], full: list[Outcome]) -> str:
+    names = {o.name for o in full}
+    found = [o for o in quick[0] if o.law and o.name in names]
     said = Counter(o.diagnosis for o in full)
+    expected = median(_reach(o.name, quick)[0] for o in full)
     cells = [
         len(full),
         len(found),
         sum(bool(o.law) for o in full),
-        round(median(o.cases for o in found)) if found else "-",
+        f"{expected:.0f}",
         f"{median(o.seconds for o in found):.1f}" if found else "-",
         sum(bool(o.law) and o.elements <= SMALL for o in full),
         *(said[word] for word in ("right", "wrong", "unknown")),
@@ -205,37 +215,39 @@ def _row(name: str, quick: list[Outcome], full: list[Outcome]) -> str:
     return f"| {name} | " + " | ".join(map(str, cells)) + " |"
 
 
-def matrix(quick: list[Outcome], full: list[Outcome]) -> str:
-    """SCORE.md: tables by class, by rarity, by law, and one row for each mutant."""
-    kinds = [{kind: [o for o in run if o.kind == kind] for kind in ("wrong", "right")} for run in (quick, full)]
-    wrong = [run["wrong"] for run in kinds]
+def matrix(quick: list[list[Outcome]], full: list[Outcome]) -> str:
+    """SCORE.md, from one run in quick for each seed: tables by class, by rarity, by law, and a row for each mutant."""
+    wrong = [o for o in full if o.kind == "wrong"]
     head = "| {} | mutants | quick | standard | cases | seconds | small | right | wrong | unknown |\n|---|" + "---|" * 9
     out = [PREFACE, "## By class", ""]
     for title, fact in (("class", "label"), ("rarity", "rarity")):
         if title == "rarity":
             out += ["", "## By rarity of the trigger", ""]
         out.append(head.format(title))
-        for value in sorted({getattr(o, fact) for o in wrong[1]}):
-            out.append(_row(value, *([o for o in run if getattr(o, fact) == value] for run in wrong)))
-    out.append(_row("all", *wrong))
+        for value in sorted({getattr(o, fact) for o in wrong}):
+            out.append(_row(value, quick, [o for o in wrong if getattr(o, fact) == value]))
+    out.append(_row("all", quick, wrong))
+    shares = [sum(bool(o.law) for o in run if o.kind == "wrong") for run in quick]
+    out += ["", f"Convicted in quick, by seed: {', '.join(map(str, shares))} of {len(wrong)}."]
     out += ["", "## By law", "", "| law | quick | standard |", "|---|---|---|"]
-    laws_of = [Counter(o.law for o in run if o.law) for run in wrong]
+    laws_of = [Counter(o.law for o in run if o.law and o.kind == "wrong") for run in (quick[0], full)]
     out += [f"| {law} | {laws_of[0][law]} | {n} |" for law, n in laws_of[1].most_common()]
     out += ["", "## Right ones accused", ""]
-    for name, run in zip(("quick", "standard"), kinds, strict=True):
-        names = ", ".join(f"`{o.name}`" for o in run["right"] if o.law) or "none"
-        out.append(f"- {name}, {len(run['right'])} judged: {names}")
+    for name, run in (("quick", quick[0]), ("standard", full)):
+        judged = [o for o in run if o.kind == "right"]
+        names = ", ".join(f"`{o.name}`" for o in judged if o.law) or "none"
+        out.append(f"- {name}, {len(judged)} judged: {names}")
     out += [
         "",
         "## Each mutant",
         "",
-        "| mutant | class | rarity | cases | law | elements | diagnosis |",
-        "|" + "---|" * 7,
+        "| mutant | class | rarity | seeds | cases | law | elements | diagnosis |",
+        "|" + "---|" * 8,
     ]
-    first = {o.name: o for o in wrong[0] if o.law}
-    for o in wrong[1]:
-        cases = first[o.name].cases if o.name in first else f"({o.cases})"
-        out.append(f"| `{o.name}` | {o.label} | {o.rarity} | {cases} | {o.law} | {o.elements} | {o.diagnosis} |")
+    for o in wrong:
+        cases, seeds = _reach(o.name, quick)
+        cells = o.label, o.rarity, f"{seeds}/{len(quick)}", f"{cases:.0f}", o.law, o.elements, o.diagnosis
+        out.append(f"| `{o.name}` | {' | '.join(map(str, cells))} |")
     return "\n".join(out) + "\n"
 
 
@@ -254,7 +266,9 @@ def main() -> int:
     paths = [p for kind in halves for p in corpus(kind, options.names)]
     if options.write:
         paths = corpus("wrong") + corpus("right")
-        quick = list(outcomes(paths, Effort(PROFILES["quick"], shrinks=False), False, options.jobs))
+        efforts = [Effort(PROFILES["quick"], seed, shrinks=False) for seed in range(SEEDS)]
+        judged = [paths, *[corpus("wrong")] * (SEEDS - 1)]
+        quick = [list(outcomes(p, e, False, options.jobs)) for p, e in zip(judged, efforts, strict=True)]
         every = list(outcomes(paths, Effort(PROFILES["standard"]), True, options.jobs))
         PAGE.write_text(matrix(quick, every))
     else:

@@ -22,13 +22,16 @@ FULL = [
 
 def test_the_tables():
     """Counts by class, by rarity and by law; accusations; a row for each mutant."""
-    text = score.matrix(QUICK, FULL)
-    assert "| bias | 2 | 1 | 2 | 10 | 1.0 | 1 | 1 | 1 | 0 |" in text
-    assert "| common | 1 | 0 | 1 | - | - | 0 | 0 | 1 | 0 |" in text
+    again = [Outcome("a", "wrong", "bias", "rare", "", 30), Outcome("b", "wrong", "bias", "common", LAW, 500)]
+    text = score.matrix([QUICK, again], FULL)
+    assert "| bias | 2 | 1 | 2 | 520 | 1.0 | 1 | 1 | 1 | 0 |" in text
+    assert "| common | 1 | 0 | 1 | 1000 | - | 0 | 0 | 1 | 0 |" in text
+    assert "Convicted in quick, by seed: 1, 1 of 2." in text
+    assert "| common | 1 | 0 | 1 | inf | - | 0 | 0 | 1 | 0 |" in score.matrix([QUICK], FULL)
     assert f"| {LAW} | 1 | 1 |" in text and "| another | 0 | 1 |" in text
     assert "- quick, 1 judged: none" in text and "- standard, 1 judged: `c`" in text
-    assert f"| `a` | bias | rare | 10 | {LAW} | 4 | right |" in text
-    assert "| `b` | bias | common | (700) | another | 65 | wrong |" in text
+    assert f"| `a` | bias | rare | 1/2 | 40 | {LAW} | 4 | right |" in text
+    assert "| `b` | bias | common | 1/2 | 1000 | another | 65 | wrong |" in text
 
 
 def test_the_summary():
@@ -48,18 +51,17 @@ def page():
 
 def test_the_page_has_every_mutant(page):
     """In the class that its header names, convicted, and small or not as the table of classes says."""
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\w+) \| (\(?)\d+\)? \| (\w+) \| (\d+) \| (\w+) \|$", page, re.M)
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\w+) \| \d/\d \| \w+ \| (\w+) \| (\d+) \| (\w+) \|$", page, re.M)
     assert {row[0] for row in rows} == {p.stem for p in score.corpus("wrong")}
     for name, label, rarity, *_ in rows:
         text = (score.CORPUS / "wrong" / f"{name}.py").read_text()
         assert f"Class: {label}." in text and f"Rarity: {rarity}." in text, name
-    quick = sum(not row[3] for row in rows)
-    small = sum(int(row[5]) <= score.SMALL for row in rows)
-    said = [sum(row[6] == word for row in rows) for word in ("right", "wrong", "unknown")]
+    small = sum(int(row[4]) <= score.SMALL for row in rows)
+    said = [sum(row[5] == word for row in rows) for word in ("right", "wrong", "unknown")]
     found = re.search(
-        r"^\| all \| (\d+) \| (\d+) \| (\d+) \| \d+ \| [\d.]+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.M
+        r"^\| all \| (\d+) \| \d+ \| (\d+) \| \d+ \| [\d.]+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.M
     )
-    assert list(map(int, found.groups())) == [len(rows), quick, len(rows), small, *said]
+    assert list(map(int, found.groups())) == [len(rows), len(rows), small, *said]
 
 
 def test_the_page_shows_what_the_readme_claims(page):
