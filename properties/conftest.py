@@ -24,7 +24,7 @@ from refconv.subject import TargetError
 SUBJECTS = pytest.StashKey[list]()
 EFFORT = pytest.StashKey[object]()
 JUDGED = pytest.StashKey[list]()
-JSON = pytest.StashKey[object]()
+FILES = pytest.StashKey[dict]()  # by option, where it says that what was found is written
 BROKEN = pytest.StashKey[list]()
 ENDED = pytest.StashKey[object]()  # how many laws an operation broke by ending its process
 ENOUGH = 2  # such laws until an operation is not called again
@@ -45,7 +45,7 @@ def pytest_configure(config):
         raise pytest.UsageError("-n is given, but a verdict needs every law in one process")
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
-        config.stash[JSON] = options.json_file(config.getoption)
+        config.stash[FILES] = {name: options.file(config.getoption, name) for name in ("json", "html")}
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
             config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
@@ -178,12 +178,20 @@ class _Session:
         self.keep(session)
         if self.config.getoption("check"):
             self.show()
-        if path := self.config.stash[JSON]:
+        for name, path in self.config.stash[FILES].items():
             try:
-                _write(path, json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
+                if path:
+                    _write(path, self.written(name))
             except OSError as error:
-                print(f"refconv: --json is {str(path)!r}, but cannot be written: {error}", file=sys.stderr)
+                print(f"refconv: --{name} is {str(path)!r}, but cannot be written: {error}", file=sys.stderr)
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def written(self, name):
+        if name == "json":
+            return json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False)
+        from refconv.report import html  # nobody else waits for its templates
+
+        return html.page(self.verdicts)
 
     def keep(self, session):
         """Each violation in a folder of its own, from which it can be replayed."""

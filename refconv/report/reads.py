@@ -41,7 +41,7 @@ def reads(case: Case, result: str, index: Sizes) -> dict[str, NDArray[np.bool_]]
     lead = 2 if case.operation.rank else 0
     role, axes = roles[result], _axes(case, roles, lead)
     met = [[m for m in axis if m[role] == at] for axis, at in zip(axes, index[lead:], strict=True)]
-    leading = _leading(case, role, index[:lead]) if lead else {r: () for r in "ito"}
+    leading = _leading(case, role, index[:lead]) if lead else dict.fromkeys("ito", ())
     for name in read:
         if name != "bias" and roles[name] != role:
             read[name][np.ix_(*leading[roles[name]], *_places(met, roles[name]))] = True
@@ -88,15 +88,12 @@ def _leading(case: Case, role: str, index: Sizes) -> dict[str, tuple[Sequence[in
         return {r: ([index[0]], [index[1]]) for r in "io"}
     groups, weight = case.conv.groups, case.operands["weight"].shape
     outs, ins = weight[0] // groups, weight[1]  # of one group
-    images: Sequence[int] = [index[0]]
+    first, second = index  # (image, channel), or (kernel, channel within its group)
+    group = second // ins if role == "i" else (second if role == "o" else first) // outs
+    kernels, channels = range(group * outs, (group + 1) * outs), range(group * ins, (group + 1) * ins)
     if role == "i":
-        group = index[1] // ins
-        channels, kernels = [index[1]], range(group * outs, (group + 1) * outs)
-    else:
-        kernel = index[role == "o"]
-        group = kernel // outs
-        channels, kernels = range(group * ins, (group + 1) * ins), range(kernel, kernel + 1)
-        if role == "t":
-            images, channels = range(len(case.operands["input"])), [group * ins + index[1]]
-    within = [c - group * ins for c in channels]
-    return {"i": (images, channels), "t": (kernels, within), "o": (images, kernels)}
+        return {"i": ([first], [second]), "t": (kernels, [second - channels[0]]), "o": ([first], kernels)}
+    if role == "o":
+        return {"i": ([first], channels), "t": ([second], range(ins)), "o": ([first], [second])}
+    images = range(len(case.operands["input"]))
+    return {"i": (images, [channels[second]]), "t": ([first], [second]), "o": (images, [first])}
