@@ -74,7 +74,7 @@ def large() -> Verdict:
     exact = judge.expect(of, Subject("", {}).claims).truth["output"].high
     got = exact.copy()
     got[1, 9, 40, 37] += 1000
-    return _verdict("large.py", [_record(CENTRAL, "conv2d", "violated", violation=violation(of, got, exact))])
+    return _verdict("large.py", [record(CENTRAL, "conv2d", "violated", violation=violation(of, got, exact))])
 
 
 def hostile() -> Verdict:
@@ -85,18 +85,18 @@ def hostile() -> Verdict:
     found = violation(shown, got, np.full(got.shape, np.inf))
     found.reason, found.printed = f"raised ValueError: {bad}", f"{bad}\n" * 1000 + "x" * 10_000_000
     records = [
-        _record(CENTRAL, "conv2d", "violated", violation=found, folder=bad.replace("\0", ""), errors=Counter({0: 1})),
-        _record(f"law_{bad}", "conv2d", "violated", violation=Violation(bad * 1000)),
-        _record("no_more", "max_pool2d", "unverified", declined=9, cases=9, reasons=Counter({bad: 5, bad * 999: 4})),
+        record(CENTRAL, "conv2d", "violated", violation=found, folder=bad.replace("\0", ""), errors=Counter({0: 1})),
+        record(f"law_{bad}", "conv2d", "violated", violation=Violation(bad * 1000)),
+        record("no_more", "max_pool2d", "unverified", declined=9, cases=9, reasons=Counter({bad: 5, bad * 999: 4})),
     ]
     records[0].diagnosis = Diagnosis(bad, bad, bad)
     return _verdict(bad, records, Scope(fix={"padding": bad}))
 
 
-def _record(law: str, operation: str, status: str, **found: object) -> Record:
-    record = Record(law, "oracle", "", "", operation, True, status=status, **found)
-    record.statement = f"`{law}` holds."
-    return record
+def record(law: str, operation: str, status: str, **found: object) -> Record:
+    made = Record(law, "oracle", "", "", operation, True, status=status, **found)
+    made.statement = f"`{law}` holds."
+    return made
 
 
 def _verdict(name: str, records: list[Record], scope: Scope | None = None) -> Verdict:

@@ -61,7 +61,6 @@ def _opened(browser, path, width=1280, scheme="light"):
         page.on("pageerror", lambda error: heard.append(("error", str(error))))
         page.on("dialog", lambda dialog: heard.append(("dialog", dialog.message)))
         page.goto(path.as_uri())
-        page.wait_for_load_state("networkidle")
         yield page, heard
 
 
@@ -89,6 +88,7 @@ def test_a_page_is_quiet_and_fits(browser, written, name, width, scheme):
 def test_hostile_words_do_nothing(browser, written):
     """They are there, as text, and the verdict above them is the judge's."""
     with _opened(browser, written / "hostile.html") as (page, heard):
+        page.wait_for_load_state("networkidle")
         assert page.evaluate("window.ran") is None
         assert len(heard) == 1
         shown = page.inner_text("body")
@@ -107,6 +107,7 @@ def test_what_would_slip_through_would_be_refused(browser, written, tmp_path):
     path = tmp_path / "bad.html"
     path.write_text(text.replace("</body>", f"{bad}</body>"), encoding="utf-8")
     with _opened(browser, path) as (page, heard):
+        page.wait_for_load_state("networkidle")
         assert page.evaluate("window.ran") is None
         refused = set(page.evaluate("refused"))
         assert {"script-src-elem", "img-src", "style-src-elem", "style-src-attr", "frame-src"} <= refused

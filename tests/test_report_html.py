@@ -207,7 +207,7 @@ def test_every_operation_can_be_drawn(monkeypatch, name):
             said = f"{result}.real" if dtype == "complex64" else result
             found = pages.violation(of, array, array + 1)
             found.result = said
-            record = pages._record(CENTRAL, name, "violated", violation=found)
+            record = pages.record(CENTRAL, name, "violated", violation=found)
             one = Verdict(Subject("s", {name: print}), [record])
             text = html.page([one])
             _Read(text)
@@ -243,7 +243,7 @@ def test_what_another_law_compares_is_drawn():
         ({"got": both * 1j, "expected": both * 2j, "wrong": both}, ["expected, imaginary part"]),
     ):
         found = Violation("differs", of, result="output", index=(0,), got="1", exact="2", compared=compared)
-        one = Verdict(Subject("s", {"conv2d": print}), [pages._record("law", "conv2d", "violated", violation=found)])
+        one = Verdict(Subject("s", {"conv2d": print}), [pages.record("law", "conv2d", "violated", violation=found)])
         words = _Read(html.page([one])).words
         for part in parts:
             assert part in words, part
