@@ -41,7 +41,7 @@ def judged(name: str) -> Verdict:
     """`correct` or `wrong`, by the central law and what finds precision and sensitivity out."""
     function = {"correct": refconv.conv2d, "wrong": flipped}[name]
     subject = Subject(f"{name}.py:conv2d", {"conv2d": function})
-    one = Judged(subject, OPERATIONS["conv2d"], Effort(examples=12))
+    one = Judged(subject, OPERATIONS["conv2d"], Effort(examples=4))
     chosen = [rule for rule in score.laws() if rule.__module__ == "test_oracle"]
     (found,) = verdict.judge([subject], [rule.run(one) for rule in chosen], profile="quick", seconds=1.0)
     return found

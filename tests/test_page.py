@@ -55,6 +55,7 @@ def _opened(browser, path, width=1280, scheme="light"):
     with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
         context.add_init_script(LISTEN)
         page, heard = context.new_page(), []
+        page.set_default_timeout(10_000)
         page.on("request", lambda request: heard.append(("request", request.url)))
         page.on("requestfailed", lambda request: heard.append((request.failure, request.url)))
         page.on("console", lambda message: heard.append((message.type, message.text)))
@@ -120,7 +121,7 @@ def test_what_would_slip_through_would_be_refused(browser, written, tmp_path):
 def test_pictures_are_drawn(browser, written):
     """The wrong element, what it is computed from, bars and squares have a size, and colours of their own."""
     with _opened(browser, written / "wrong.html") as (page, _):
-        for chosen in (".mark.wrong", ".mark.read", ".bar", ".matrix .level4", "svg .z rect"):
+        for chosen in (".mark.wrong", ".mark.read", ".bar", ".matrix .level1", "svg .z rect"):
             assert page.locator(chosen).first.bounding_box()["width"] > 3, chosen
         fill = "e => getComputedStyle(e).fill"
         cells = page.locator("svg .p5 rect").first.evaluate(fill), page.locator("svg .n5 rect").first.evaluate(fill)
@@ -128,11 +129,13 @@ def test_pictures_are_drawn(browser, written):
 
 
 def test_a_printed_page_shows_what_is_folded(browser, written):
-    """Paper cannot be clicked on."""
+    """Paper can be neither clicked on nor scrolled."""
     with _opened(browser, written / "wrong.html") as (page, _):
         shown = (
             "[...document.querySelectorAll('details pre')].every(e => e.checkVisibility({contentVisibilityAuto: true}))"
         )
         assert page.evaluate(shown) is False
         page.emulate_media(media="print")
+        page.set_viewport_size({"width": 794, "height": 1123})  # A4
         assert page.evaluate(shown) is True
+        assert page.evaluate("document.documentElement.scrollWidth") == 794

@@ -339,11 +339,3 @@ def test_the_page_is_written_with_the_verdict(tmp_path, monkeypatch, capfd):
         "__pycache__",
     }
     capfd.readouterr()
-
-
-def test_a_page_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capfd):
-    """Found before anything is judged."""
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["check", "refconv", "--html", "no/such.html"]) == 4
-    out, err = capfd.readouterr()
-    assert out == "" and err == "refconv: --html is 'no/such.html', but cannot be written: no such file or directory\n"
