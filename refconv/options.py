@@ -20,7 +20,7 @@ from refconv.spec import OPERATIONS, Case, Operation, conv_spec, pool_spec
 from refconv.strategies import DTYPES, Scope, cases
 from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
-__all__ = ["OPTIONS", "PROFILES", "effort", "file", "subjects"]
+__all__ = ["OPTIONS", "PROFILES", "effort", "report_file", "subjects"]
 
 # Examples of a law with share 1. For PyTorch, on one core: about half a minute in quick, four minutes in thorough.
 PROFILES = {"quick": 24, "standard": 160, "thorough": 240}
@@ -221,8 +221,8 @@ def _having_dtypes(judged: Sequence[Operation], subject: Subject) -> list[Operat
     return out
 
 
-def file(option: Callable[[str], Any], name: str) -> Path | None:
-    """Where an option says that what was found is written; that it can be is known before anything is judged."""
+def report_file(name: str, option: Callable[[str], Any]) -> Path | None:
+    """Where a report is written (`--json`, `--html`); that it can be is known before anything is judged."""
     if option(name) is None:
         return None
     path = Path(option(name))

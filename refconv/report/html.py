@@ -33,6 +33,7 @@ from refconv.verdict import CENTRAL, OBSERVATION, Verdict, environment
 
 __all__ = ["page"]
 
+LOOKS = {"correct": ("good", "✓"), "wrong": ("bad", "✗"), "not verified": ("unsure", "?")}
 LONGEST = 8000  # characters of one text
 LINES = 40  # of what the subject printed
 DRAWN = 3  # violations of a subject that are drawn
@@ -89,6 +90,7 @@ def _subject(v: Verdict) -> dict[str, Any]:
     return {
         "name": v.subject.name,
         "status": v.status,
+        "look": LOOKS.get(v.status, LOOKS["not verified"]),
         "claims": _claims(v),
         "computes": list(_computes(v)),
         "run": _run(v),
