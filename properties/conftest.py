@@ -1,6 +1,7 @@
 """Options, subjects and reporting of the property suite; both `refconv check` and `pytest properties/` come here."""
 
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -24,7 +25,11 @@ from refconv.subject import TargetError
 SUBJECTS = pytest.StashKey[list]()
 EFFORT = pytest.StashKey[object]()
 JUDGED = pytest.StashKey[list]()
-JSON = pytest.StashKey[object]()
+FILES = pytest.StashKey[dict]()
+REPORTS = {  # what is written to the file of an option
+    "json": lambda verdicts: json.dumps(verdict.as_json(verdicts), indent=1, allow_nan=False),
+    "html": lambda verdicts: importlib.import_module("refconv.report.html").page(verdicts),  # only then its templates
+}
 BROKEN = pytest.StashKey[list]()
 ENDED = pytest.StashKey[object]()  # how many laws an operation broke by ending its process
 ENOUGH = 2  # such laws until an operation is not called again
@@ -45,7 +50,7 @@ def pytest_configure(config):
         raise pytest.UsageError("-n is given, but a verdict needs every law in one process")
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
-        config.stash[JSON] = options.json_file(config.getoption)
+        config.stash[FILES] = {name: options.report_file(name, config.getoption) for name in REPORTS}
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
             config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
@@ -184,12 +189,16 @@ class _Session:
         self.keep(session)
         if self.config.getoption("check"):
             self.show()
-        if path := self.config.stash[JSON]:
-            try:
-                _write(path, json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
-            except OSError as error:
-                print(f"refconv: --json is {str(path)!r}, but cannot be written: {error}", file=sys.stderr)
-                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        for name, path in self.config.stash[FILES].items():
+            if path is not None:
+                self._report(session, f"--{name}", path, REPORTS[name](self.verdicts), _write)
+
+    def _report(self, session, name, path, text, write):
+        try:
+            write(path, text)
+        except OSError as error:
+            print(f"refconv: {name} is {str(path)!r}, but cannot be written: {error}", file=sys.stderr)
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def keep(self, session):
         """Each violation in a folder of its own, from which it can be replayed."""

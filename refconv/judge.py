@@ -47,10 +47,12 @@ class Violation(AssertionError):
         allowed: float | None = None,
         wrong: int = 0,
         of: int = 0,
+        compared: Mapping[str, Array] | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason, self.case, self.result, self.index = reason, case, result, index
         self.got, self.exact, self.allowed, self.wrong, self.of = got, exact, allowed, wrong, of
+        self.compared = compared or {}  # the whole result: got, exact or expected, allowed, and where it is wrong
         self.printed = ""  # the end of what the subject printed until then
         self.found: Case | None = None  # the call that broke the law first, where `case` is a smaller one
         self.before: tuple[Case, ...] = ()  # the calls without which it would not be one
@@ -78,9 +80,11 @@ def form(results: Results, case: Case) -> None:
     for name, array in results.items():
         want, dtype = case.shapes[name], numpy_dtype(case.dtype)
         if array.shape != want:
-            raise Violation(f"`{name}` has shape {array.shape}, but must have {want}", case, result=name)
+            said = f"`{name}` has shape {array.shape}, but must have {want}"
+            raise Violation(said, case, result=name, compared={"got": array})
         if array.dtype != dtype:
-            raise Violation(f"`{name}` has dtype {array.dtype}, but must have {dtype}", case, result=name)
+            said = f"`{name}` has dtype {array.dtype}, but must have {dtype}"
+            raise Violation(said, case, result=name, compared={"got": array})
 
 
 def untouched(handed: Results, case: Case) -> None:
@@ -106,6 +110,7 @@ def same_bits(actual: Array, expected: Array, case: Case, reason: str, result: s
             exact=_plain(expected[at]),
             wrong=int(differ.sum()),
             of=differ.size,
+            compared={"got": actual, "expected": expected, "wrong": differ},
         )
 
 
@@ -207,6 +212,7 @@ def _convict(name: str, actual: Array, truth: Exact, room: Float64Array, ratio: 
         allowed=float(np.broadcast_to(room, ratio.shape)[at]),
         wrong=int(wrong.sum()),
         of=wrong.size,
+        compared={"got": actual, "exact": truth.high, "allowed": np.broadcast_to(room, ratio.shape), "wrong": wrong},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 import time
 import zlib
 from collections import Counter
@@ -65,6 +66,7 @@ class Record:
     reasons: Counter[str] = field(default_factory=Counter)
     dtypes: Counter[str] = field(default_factory=Counter)
     worst: float | None = None
+    errors: Counter[int] = field(default_factory=Counter)  # the largest of each case, in tenths rounded up
     rows: set[tuple[tuple[str, str], ...]] = field(default_factory=set)  # features of the accepted cases
     missing: int = 0  # declined for want of an operation, a claim, or the freedom to change an argument
     # verified, violated, unverified, not applicable; absent: a characteristic that does not hold
@@ -84,6 +86,7 @@ class Record:
             self.rows.add(case.features)
         if isinstance(note, float):
             self.worst = max(note, self.worst or 0.0)
+            self.errors[math.ceil(10 * note)] += 1
 
     def decline(self, reason: str) -> None:
         self.declined += 1

@@ -217,7 +217,7 @@ _LAYOUTS = {
 def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
     torch, swapped = about["array"] == "torch", about["layout"] == "NHWC"
     module = "torch.nn.functional" if about["target"] == "torch" else None
-    earlier = [_arguments(f"before{number}", one) for number, one in enumerate(before)]
+    earlier = [f"({_arguments(f'before{number}', one)})" for number, one in enumerate(before)]
     packed = "bfloat16" in (case.dtype, *(one.dtype for one in before))
     lines = [
         f'"""{case.operation.name}: {_safe(about["reason"])}.',
@@ -252,7 +252,7 @@ def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
         "            print('changed:', n)",
         f"    return {'[np.moveaxis(r, -1, 1) if r.ndim > 2 else r for r in results]' if swapped else 'results'}",
         *([f"for before in [{', '.join(earlier)}]:", "    called(*before)"] if earlier else []),
-        f"for name, got in zip({list(case.operation.results)!r}, called(*{_arguments('operand', case)})):",
+        f"for name, got in zip({list(case.operation.results)!r}, called({_arguments('operand', case)})):",
         "    print(name, 'got', got, sep='\\n')",
         "    if 'exact_' + name in data:",
         "        exact, allowed = data['exact_' + name], data['allowed_' + name]",
@@ -264,7 +264,7 @@ def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
 
 
 def _arguments(kind: str, case: Case) -> str:
-    return f"({kind!r}, {list(case.operands)!r}, {dict(case.arguments)!r})"
+    return f"{kind!r}, {list(case.operands)!r}, {dict(case.arguments)!r}"
 
 
 def _calling(case: Case, torch: bool) -> list[str]:

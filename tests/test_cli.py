@@ -101,6 +101,7 @@ WRONG_INPUT = [
     ([CONV, "--subnormals", "x"], ["'x'", "either, ieee, ftz"]),
     ([CONV, "--json", "folder"], ["'folder'", "a folder"]),
     ([CONV, "--json", "no/such/v.json"], ["no/such/v.json", "cannot be written", "no such file"]),
+    ([CONV, "--html", "no/such/v.html"], ["--html is 'no/such/v.html'", "cannot be written", "no such file"]),
     ([CONV, "--json", "good.py/v.json"], ["good.py/v.json", "cannot be written"]),
     # --fix
     ([CONV, "--fix", "stride"], ["'stride'", "ARGUMENT=VALUE", "kernel_size"]),

@@ -90,6 +90,26 @@ def test_within_names_the_worst_element_with_its_evidence():
         assert words in str(violation)
 
 
+def test_a_violation_carries_what_was_compared():
+    """The whole result, what it must be, and where it is not; the element that is named is one of those."""
+    with pytest.raises(Violation) as found:
+        judge.within(out((3, 6)), EXACT, Claims())
+    compared = found.value.compared
+    assert {name: a.tolist() for name, a in compared.items()} == {
+        "got": [[[3, 6]]], "exact": [[[3, 5]]], "allowed": [[[0, 0]]], "wrong": [[[False, True]]]
+    }  # fmt: skip
+    assert compared["wrong"][found.value.index] and compared["wrong"].sum() == found.value.wrong
+    with pytest.raises(Violation) as found:
+        judge.same_bits(np.array([1.0, 2]), np.array([1.0, 3]), EXACT, "differ")
+    assert found.value.compared["expected"].tolist() == [1, 3] and found.value.compared["wrong"].tolist() == [
+        False,
+        True,
+    ]
+    with pytest.raises(Violation) as found:
+        judge.form(out((3,)), EXACT)
+    assert found.value.compared["got"].shape == (1, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("value", "fine"),
     [(1.0, True), (1.0078125, False), (0.99609375, False), (-1.0, False), (0.0, False), (INF, False), (NAN, False)],

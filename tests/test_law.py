@@ -1,5 +1,6 @@
 """How a law is run: what it draws, counts and concludes."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -62,6 +63,9 @@ def test_a_law_that_holds():
     assert record.cases == record.accepted == 20 and record.declined == 0
     assert sum(record.dtypes.values()) == 20 and set(record.dtypes) <= {"float32", "float64"}
     assert record.worst is not None and 0 <= record.worst <= 1
+    assert (
+        record.errors.total() == 20 and max(record.errors) == math.ceil(10 * record.worst) and min(record.errors) >= 0
+    )
     assert record.rows and all(dict(row)["mode"] in ("full", "same", "valid") for row in record.rows)
     assert (record.law, record.statement, record.subject) == ("values_are_right", "Each value is right.", "mine")
     assert (record.operation, record.required, record.chapter) == ("convolve", True, "law")
