@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import pickle
+import signal
 import sys
 import tempfile
 import time
@@ -41,8 +43,6 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if config.getoption("numprocesses", None):
-        raise pytest.UsageError("-n is given, but a verdict needs every law in one process")
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
         config.stash[JSON] = options.json_file(config.getoption)
@@ -54,7 +54,13 @@ def pytest_configure(config):
         raise pytest.UsageError(str(error)) from None
     if config.getoption("check"):
         config.option.tbstyle = "native"  # nobody reads pytest's own; it would parse sources even while interrupted
-    config.pluginmanager.register(_Session(config), "refconv-session")
+    if not _one_of_several(config):
+        config.pluginmanager.register(_Session(config), "refconv-session")
+
+
+def _one_of_several(config):
+    """Whether this process judges for another one, which collects what is found (`--jobs`, or pytest's -n)."""
+    return hasattr(config, "workerinput")
 
 
 @contextlib.contextmanager
@@ -66,8 +72,9 @@ def _unheard(config):
         yield
     finally:
         capture.suspend_global_capture()
-        for text in capture.read_global_capture():
-            sys.stderr.write(text)
+        said = capture.read_global_capture()
+        if not _one_of_several(config):  # which has said it
+            sys.stderr.write("".join(said))
 
 
 def pytest_generate_tests(metafunc):
@@ -96,6 +103,18 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name != "test_oracle.py")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The laws of one operation learn from each other: one process judges them all, in their order."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByOperation(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid.partition("[")[2]
+
+    return ByOperation(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Run a law; its record stays with the item. One small case an operation is enough: the first is shrunk."""
@@ -106,6 +125,7 @@ def pytest_pyfunc_call(pyfuncitem):
     if judged in broken:
         judged = replace(judged, effort=replace(judged.effort, shrinks=False))
     ended = pyfuncitem.config.stash[ENDED]
+    judged.subject.listen()
     if ended[judged.subject.name, judged.operation.name] >= ENOUGH:
         record = law.skipped(judged, "the operation ended its process before, and is not called again")
     else:
@@ -120,11 +140,20 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A record goes with the report of its law, as bytes where another process waits for it."""
+    report = yield
+    if call.when == "call" and (record := item.stash.get(RECORD, None)) is not None:
+        report.record = pickle.dumps(record) if _one_of_several(item.config) else record
+    return report
+
+
 class _Session:
     """Collects the records of a run, shows progress, and ends in the verdict's exit code."""
 
     def __init__(self, config):
-        self.config, self.records, self.started = config, [], time.perf_counter()
+        self.config, self.ids, self.found, self.judges, self.started = config, [], {}, [], time.perf_counter()
         self.console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150)
         self.progress, self.errors, self.interrupted = None, [], False
 
@@ -141,19 +170,43 @@ class _Session:
             self._verdicts = verdict.judge(subjects, self.records, **about)
         return self._verdicts
 
-    def pytest_collection_finish(self, session):
-        if self.config.getoption("check"):
-            self.progress = _Progress(sum("[NOTSET]" not in item.name for item in session.items))
+    @property
+    def records(self):
+        """Those found so far, in the order of the laws, whatever process was first."""
+        return [self.found[i] for i in self.ids if i in self.found]
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item, call):
-        report = (yield).get_result()
-        if report.failed and RECORD not in item.stash:
-            self.errors.append(f"{report.longreprtext}\nrefconv: {item.name} broke down: {FAULT}")
-        if call.when == "call" and (record := item.stash.get(RECORD, None)) is not None:
-            self.records.append(record)
+    def pytest_collection_finish(self, session):
+        self._begin([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node, ids):
+        self._begin(ids)
+
+    def _begin(self, ids):
+        self.ids = ids
+        if self.config.getoption("check") and not self.progress:
+            self.progress = _Progress(sum("[NOTSET]" not in name for name in ids))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report):
+        record = vars(report).pop("record", None)
+        if isinstance(record, bytes):  # written by our own process, which no subject has a handle of
+            record = pickle.loads(record)
+        if record is not None:
+            self.found[report.nodeid] = record
             if self.progress:
                 self.progress.step(record)
+        elif report.failed:
+            self.errors.append(f"{report.longreprtext}\nrefconv: {report.nodeid} broke down: {FAULT}")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node):
+        self.judges.append(node.gateway)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node, error):
+        if error and not self.interrupted:
+            self.errors.append(f"refconv: process {node.gateway.id} of --jobs ended: {error}: {FAULT}")
 
     def pytest_collectreport(self, report):
         if report.failed:
@@ -161,6 +214,9 @@ class _Session:
 
     def pytest_keyboard_interrupt(self):
         self.interrupted = True
+        for judge in self.judges:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(judge._rinfo().pid, signal.SIGINT)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session, exitstatus):

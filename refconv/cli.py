@@ -62,6 +62,9 @@ exit code: 0 correct, 1 wrong, 2 interrupted, 3 refconv itself broke down,
 """
 
 
+_JOBS = "judge several operations at a time, in N processes (default: 1)"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is the verdict's."""
     parser = _parser()
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("targets", nargs="+", metavar="TARGET", help="what to judge")
+    check.add_argument("--jobs", type=_jobs, default=1, metavar="N", help=_JOBS)
     for flags, keywords in OPTIONS:
         check.add_argument(*flags, **keywords)
     again = commands.add_parser("replay", help="judge a violation again that a check has kept", description=REPLAY)
@@ -114,6 +118,16 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--in-process", action="store_true", help="run the subject in this process (for debuggers)")
     commands.add_parser("list", help="show operations and the short names of targets")
     return parser
+
+
+def _jobs(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"is {text!r}, but must be an integer of at least 1")
+    return number
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -200,6 +214,8 @@ def _pytest_arguments(options: argparse.Namespace) -> list[str]:
     folder = properties_folder()
     out = [str(folder), f"--rootdir={folder}", "-c", str(folder / "pytest.ini"), "-p", "no:terminal", "--check"]
     out += [f"--impl={target}" for target in options.targets]
+    if options.jobs > 1:
+        out += ["-p", "xdist.plugin", "-n", str(options.jobs), "--max-worker-restart=0"]
     for (flag, *_), keywords in OPTIONS:
         value = getattr(options, flag[2:].replace("-", "_"))
         if keywords.get("action") == "store_true":

@@ -96,9 +96,12 @@ class Isolated(Subject):
 
     @property
     def printed(self) -> str:
-        """The end of what the subject printed."""
+        """The end of what the subject printed since `listen`."""
         text: str = self.process.printed()
         return text
+
+    def listen(self) -> None:
+        self.process.forget()
 
     def call(self, case: Case, memory: Call | None = None, keep: bool = False, watch: bool = False) -> Call:
         reply, places = self._asked("call", case, memory, keep, watch)
@@ -381,9 +384,13 @@ class _Process:
         text = os.pread(self.output, 2000, max(0, end - 2000)).decode(errors="replace")
         return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
+    def forget(self) -> None:
+        """What is printed from now on is all that was."""
+        os.ftruncate(self.output, 0)
+
     def _trim(self) -> None:
         if os.fstat(self.output).st_size > PRINTED:
-            os.ftruncate(self.output, 0)
+            self.forget()
 
 
 def _root(array: Array) -> Array:

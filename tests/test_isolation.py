@@ -130,6 +130,8 @@ def test_a_crash_is_shrunk_and_the_next_call_finds_a_new_process(tmp_path):
     assert record.status == "violated" and "exit code 3" in record.violation.reason
     assert record.violation.case.operands["input"].size == 3
     assert one.printed.endswith("about to\n")
+    one.listen()
+    assert one.printed == ""
 
 
 def test_results_and_operands_are_those_of_the_judges_own_process():
