@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import signal
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from refconv import options, reproduce, verdict
+from refconv import options, reproduce, verdict, xfails
 from refconv.adapters import ADAPTERS
 from refconv.isolation import Ended
 from refconv.law import Judged
@@ -30,7 +31,9 @@ JSON = pytest.StashKey[object]()
 BROKEN = pytest.StashKey[list]()
 ENDED = pytest.StashKey[object]()  # how many laws an operation broke by ending its process
 ENOUGH = 2  # such laws until an operation is not called again
+XFAILS = pytest.StashKey[list]()
 RECORD = pytest.StashKey[object]()
+LAW = re.compile(r"::test_(\w+)\[(.*)\]$")  # its name, and SUBJECT-OPERATION, which is NOTSET where none has it
 FAULT = "this is a fault of refconv, not of the subject"
 
 
@@ -46,6 +49,7 @@ def pytest_configure(config):
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
         config.stash[JSON] = options.json_file(config.getoption)
+        config.stash[XFAILS] = xfails.read(config.getoption("xfails"))
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
             config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
@@ -110,7 +114,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class ByOperation(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return nodeid.partition("[")[2]
+            found = LAW.search(nodeid)
+            return found[2] if found else nodeid
 
     return ByOperation(config, log)
 
@@ -122,7 +127,8 @@ def pytest_pyfunc_call(pyfuncitem):
     if not hasattr(law, "run"):
         return None
     judged, broken = pyfuncitem.funcargs[law.kind], pyfuncitem.config.stash[BROKEN]
-    if judged in broken:
+    known = xfails.covering(pyfuncitem.config.stash[XFAILS], judged.operation.name, law.__name__.removeprefix("test_"))
+    if known or judged in broken:
         judged = replace(judged, effort=replace(judged.effort, shrinks=False))
     ended = pyfuncitem.config.stash[ENDED]
     judged.subject.listen()
@@ -130,12 +136,15 @@ def pytest_pyfunc_call(pyfuncitem):
         record = law.skipped(judged, "the operation ended its process before, and is not called again")
     else:
         record = law.run(judged)
+    record.expected = known.reason if known else ""
     if record.status == "violated":
-        broken.append(pyfuncitem.funcargs[law.kind])
+        broken += [] if known else [pyfuncitem.funcargs[law.kind]]
         record.violation.printed = judged.subject.printed
         ended[judged.subject.name, judged.operation.name] += isinstance(record.violation.__cause__, Ended)
     pyfuncitem.stash[RECORD] = record
     if record.status == "violated":
+        if known:
+            pytest.xfail(known.reason)
         raise record.violation.with_traceback(None)
     return True
 
@@ -165,6 +174,7 @@ class _Session:
                 "seed": int(self.config.getoption("seed")),
                 "profile": self.config.getoption("profile"),
                 "complete": not (self.interrupted or self.errors),
+                "xfails": self.config.stash[XFAILS],
             }
             subjects = [subject for subject, _ in self.config.stash[SUBJECTS]]
             self._verdicts = verdict.judge(subjects, self.records, **about)
@@ -183,9 +193,14 @@ class _Session:
         self._begin(ids)
 
     def _begin(self, ids):
-        self.ids = ids
+        self.ids, parts = ids, [found.groups() for name in ids if (found := LAW.search(name))]
+        judged = [(where.rpartition("-")[2], law) for law, where in parts if where != "NOTSET"]
+        try:
+            xfails.check(self.config.stash[XFAILS], judged, [law for law, _ in parts])
+        except TargetError as error:
+            raise pytest.UsageError(str(error)) from None
         if self.config.getoption("check") and not self.progress:
-            self.progress = _Progress(sum("[NOTSET]" not in name for name in ids))
+            self.progress = _Progress(len(judged))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report):
@@ -226,7 +241,7 @@ class _Session:
         if failed or self.config.getoption("collectonly"):
             return
         found = {v.status for v in self.verdicts}
-        worst = next(status for status in ("wrong", "not verified", "correct") if status in found)
+        worst = next(status for status in verdict.EXIT_CODES if status in found)
         if self.errors:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         elif not self.interrupted:
@@ -247,7 +262,7 @@ class _Session:
         if chosen == "none":
             return
         for one in self.verdicts:
-            for record in one.violations:
+            for record in (*one.violations, *one.known):
                 if record.violation.case is not None:
                     try:
                         record.folder = str(reproduce.write(record, one.subject, Path(chosen)))

@@ -59,6 +59,14 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--profile",), {"default": "quick", "metavar": "|".join(PROFILES), "help": "how many cases (default: quick)"}),
     (("--seed",), {"default": "0", "metavar": "N", "help": "another N draws other cases (default: 0)"}),
     (("--json",), {"default": None, "metavar": "FILE", "help": "write everything found to FILE"}),
+    (
+        ("--xfails",),
+        {
+            "default": None,
+            "metavar": "FILE",
+            "help": "laws known to fail, each with a reason (TOML): they do not decide",
+        },
+    ),
     (("--in-process",), {"action": "store_true", "help": "run the subject in the judge's own process (for debuggers)"}),
     (("--timeout",), {"default": "10", "metavar": "SECONDS", "help": "longest time for one call (default: 10)"}),
     (

@@ -16,11 +16,11 @@ from rich.text import Text
 
 from refconv.law import Record
 from refconv.spec import Case
-from refconv.verdict import CENTRAL, Verdict
+from refconv.verdict import CENTRAL, KNOWN, Verdict
 
 __all__ = ["show"]
 
-STYLES = {"correct": "bold green", "wrong": "bold red", "not verified": "bold yellow"}
+STYLES = {"correct": "bold green", KNOWN: "bold yellow", "wrong": "bold red", "not verified": "bold yellow"}
 SHOWN_LINES = 5
 SHOWN_VALUES = 64
 SHOWN_VIOLATIONS = 3
@@ -30,7 +30,7 @@ SHOWN_DECLINES = 3
 
 def show(verdict: Verdict, console: Console) -> None:
     """Verdict, claim, table of laws by operation, what was not verified, and the violation with its case."""
-    console.print(Text(f"VERDICT: {verdict.status}", style=STYLES[verdict.status]))
+    console.print(Text(f"VERDICT: {verdict.words}", style=STYLES[verdict.status]))
     console.print(Text(_claim(verdict)), soft_wrap=True)
     table = _table(verdict)
     if Measurement.get(console, console.options.update(max_width=500), table).maximum > console.width:
@@ -97,7 +97,9 @@ def _cell(rows: Sequence[Record]) -> Text:
     if not rows:
         return Text("")
     held = sum(r.status == "verified" for r in rows)
-    style = "red" if any(r.status == "violated" for r in rows) else "" if held == len(rows) else "yellow"
+    style = (
+        "red" if any(r.status == "violated" and not r.expected for r in rows) else "" if held == len(rows) else "yellow"
+    )
     return Text(f"{held}/{len(rows)}", style=style)
 
 
@@ -140,6 +142,7 @@ def _remarks(v: Verdict) -> Iterable[str]:
         yield "not every law was judged to its end: this is what was found so far"
     elif not v.records:
         yield "no law was judged"
+    yield from _known(v)
     yield from _unverified(v)
     yield from _declined(v)
     for law, found in v.characteristics.items():
@@ -150,6 +153,25 @@ def _state(found: Counter[str]) -> str:
     if found["absent"]:
         return "holds in part" if found["verified"] else "does not hold"
     return "holds" if found["verified"] else "not found out"
+
+
+def _known(v: Verdict) -> Iterable[str]:
+    """What was known to fail: the laws that do, in one line for each reason, and entries for which none does."""
+    reasons: dict[str, list[Record]] = {}
+    for r in v.known:
+        reasons.setdefault(r.expected, []).append(r)
+    for reason, records in reasons.items():
+        yield f"known failure: {_lawwise(records)}: {reason}"
+    for entry in v.xfails:
+        if v.still_fails(entry) is False:
+            yield f"UNEXPECTED PASS: {entry}: no law of it is broken any more; take it out ({entry.reason})"
+
+
+def _lawwise(records: Sequence[Record]) -> str:
+    operations = ", ".join(dict.fromkeys(r.operation for r in records))
+    laws = list(dict.fromkeys(_words(r.law) for r in records))
+    more = f" and {len(laws) - SHOWN_LAWS} more laws" * (len(laws) > SHOWN_LAWS)
+    return f"{operations}: {'; '.join(laws[:SHOWN_LAWS])}{more}"
 
 
 def _unverified(v: Verdict) -> Iterable[str]:
