@@ -1,4 +1,4 @@
-"""The command line: `refconv check` and `refconv list`."""
+"""The command line: `refconv check`, `refconv replay`, `refconv list` and `refconv schema`."""
 
 from __future__ import annotations
 
@@ -77,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _list()
         if options.command == "check":
             return _check(options)
+        if options.command == "schema":
+            print(schema_file().read_text(encoding="utf-8"), end="")
+            return 0
         if options.command == "replay":
             return _replay(Path(options.folder), options.in_process)
     except KeyboardInterrupt:
@@ -117,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("folder", metavar="FOLDER", help="one of those that `refconv check` names")
     again.add_argument("--in-process", action="store_true", help="run the subject in this process (for debuggers)")
     commands.add_parser("list", help="show operations and the short names of targets")
+    commands.add_parser("schema", help="print the JSON schema of what `refconv check --json` writes")
     return parser
 
 
@@ -234,6 +238,11 @@ def properties_folder() -> Path:
         if (folder / "conftest.py").is_file():
             return folder
     raise FileNotFoundError("the folder `properties` is missing from this installation: install refconv again")
+
+
+def schema_file() -> Path:
+    """Where the schema is that describes what `--json` writes."""
+    return Path(__file__).parent / "report" / "schema.json"
 
 
 def _replay(folder: Path, in_process: bool) -> int:

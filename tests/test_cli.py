@@ -181,7 +181,7 @@ def _through_pytest(arguments):
     ("arguments", "said"),
     [
         (["check"], "TARGET"),
-        (["chek", "x"], "'check', 'replay', 'list'"),
+        (["chek", "x"], "'check', 'replay', 'list', 'schema'"),
         (["check", CONV, "--sed", "x", "--nope"], "--nope"),
         (["check", CONV, "--seed"], "--seed: expected one argument"),
     ],
