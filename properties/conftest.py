@@ -20,14 +20,18 @@ from refconv import options, reproduce, verdict, xfails
 from refconv.adapters import ADAPTERS
 from refconv.isolation import Ended
 from refconv.law import Judged
-from refconv.report import terminal
+from refconv.report import junit, markdown, terminal
 from refconv.spec import KIND_GROUPS
 from refconv.subject import TargetError
 
 SUBJECTS = pytest.StashKey[list]()
 EFFORT = pytest.StashKey[object]()
 JUDGED = pytest.StashKey[list]()
-JSON = pytest.StashKey[object]()
+FILES = pytest.StashKey[dict]()
+REPORTS = {  # what is written to the file of an option
+    "json": lambda verdicts: json.dumps(verdict.as_json(verdicts), indent=1, allow_nan=False),
+    "junit": junit.document,
+}
 BROKEN = pytest.StashKey[list]()
 ENDED = pytest.StashKey[object]()  # how many laws an operation broke by ending its process
 ENOUGH = 2  # such laws until an operation is not called again
@@ -48,7 +52,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
-        config.stash[JSON] = options.json_file(config.getoption)
+        config.stash[FILES] = {name: options.report_file(name, config.getoption) for name in REPORTS}
         config.stash[XFAILS] = xfails.read(config.getoption("xfails"))
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
@@ -247,14 +251,20 @@ class _Session:
         elif not self.interrupted:
             session.exitstatus = verdict.EXIT_CODES[worst]
         self.keep(session)
+        for name, path in self.config.stash[FILES].items():
+            if path is not None:
+                self._report(session, f"--{name}", path, REPORTS[name](self.verdicts), _write)
+        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+            self._report(session, "GITHUB_STEP_SUMMARY", Path(path), markdown.summary(self.verdicts), _append)
         if self.config.getoption("check"):
             self.show()
-        if path := self.config.stash[JSON]:
-            try:
-                _write(path, json.dumps(verdict.as_json(self.verdicts), indent=1, allow_nan=False))
-            except OSError as error:
-                print(f"refconv: --json is {str(path)!r}, but cannot be written: {error}", file=sys.stderr)
-                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def _report(self, session, name, path, text, write):
+        try:
+            write(path, text)
+        except OSError as error:
+            print(f"refconv: {name} is {str(path)!r}, but cannot be written: {error}", file=sys.stderr)
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def keep(self, session):
         """Each violation in a folder of its own, from which it can be replayed."""
@@ -335,3 +345,8 @@ def _write(path, text):
     except OSError:
         Path(name).unlink()
         raise
+
+
+def _append(path, text):
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)

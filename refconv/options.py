@@ -20,7 +20,7 @@ from refconv.spec import OPERATIONS, Case, Operation, conv_spec, pool_spec
 from refconv.strategies import DTYPES, Scope, cases
 from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
-__all__ = ["OPTIONS", "PROFILES", "effort", "json_file", "subjects"]
+__all__ = ["OPTIONS", "PROFILES", "effort", "report_file", "subjects"]
 
 # Examples of a law with share 1. For PyTorch, on one core: about half a minute in quick, four minutes in thorough.
 PROFILES = {"quick": 24, "standard": 160, "thorough": 240}
@@ -59,6 +59,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--profile",), {"default": "quick", "metavar": "|".join(PROFILES), "help": "how many cases (default: quick)"}),
     (("--seed",), {"default": "0", "metavar": "N", "help": "another N draws other cases (default: 0)"}),
     (("--json",), {"default": None, "metavar": "FILE", "help": "write everything found to FILE"}),
+    (("--junit",), {"default": None, "metavar": "FILE", "help": "write a JUnit XML report to FILE"}),
     (
         ("--xfails",),
         {
@@ -228,11 +229,11 @@ def _having_dtypes(judged: Sequence[Operation], subject: Subject) -> list[Operat
     return out
 
 
-def json_file(option: Callable[[str], Any]) -> Path | None:
-    """Where `--json` says that everything found is written; that it can be is known before anything is judged."""
-    if option("json") is None:
+def report_file(name: str, option: Callable[[str], Any]) -> Path | None:
+    """Where a report is written (`--json`, `--junit`); that it can be is known before anything is judged."""
+    if option(name) is None:
         return None
-    path = Path(option("json"))
+    path = Path(option(name))
     try:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
@@ -242,7 +243,7 @@ def json_file(option: Callable[[str], Any]) -> Path | None:
             pass
     except OSError as error:
         said = error.strerror or str(error)
-        raise TargetError(f"--json is {str(path)!r}, but cannot be written: {said[:1].lower()}{said[1:]}") from None
+        raise TargetError(f"--{name} is {str(path)!r}, but cannot be written: {said[:1].lower()}{said[1:]}") from None
     return path
 
 

@@ -93,6 +93,11 @@ class Verdict:
         return True if found & {"violated", "absent"} else False if "verified" in found else None
 
     @property
+    def unexpected_passes(self) -> list[Xfail]:
+        """What was known to fail and does not any more."""
+        return [entry for entry in self.xfails if self.still_fails(entry) is False]
+
+    @property
     def unverified(self) -> list[Record]:
         return [r for r in self.records if r.status == "unverified"]
 
