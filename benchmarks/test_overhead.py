@@ -46,4 +46,4 @@ def test_a_small_call_through_the_process(benchmark, subjects, capsys):
     overhead = 1e6 * (through - median(alone))
     benchmark.extra_info["median overhead, microseconds"] = overhead
     with capsys.disabled():
-        print(f"\nmedian call here {1e6 * median(alone):.0f} us, there {1e6 * through:.0f} us: overhead {overhead:.0f} us")
+        print(f"\nmedian: here {1e6 * median(alone):.0f} us, there {1e6 * through:.0f} us; overhead {overhead:.0f} us")

@@ -37,6 +37,7 @@ LAYERS = {
     "law": 7,
     "isolation": 7,
     "worker": 8,
+    "keeper": 9,
     "xfails": 7,
     "adapters": 7,
     "relations": 8,
