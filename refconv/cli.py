@@ -216,7 +216,17 @@ def _set_environment(variables: dict[str, str | None]) -> None:
 
 def _pytest_arguments(options: argparse.Namespace) -> list[str]:
     folder = properties_folder()
-    out = [str(folder), f"--rootdir={folder}", "-c", str(folder / "pytest.ini"), "-p", "no:terminal", "--check"]
+    out = [
+        str(folder),
+        f"--rootdir={folder}",
+        "-c",
+        str(folder / "pytest.ini"),
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:tmpdir",
+        "--check",
+    ]
     out += [f"--impl={target}" for target in options.targets]
     if options.jobs > 1:
         out += ["-p", "xdist.plugin", "-n", str(options.jobs), "--max-worker-restart=0"]

@@ -171,6 +171,27 @@ def test_names_do_not_depend_on_the_order_of_options(tmp_path, monkeypatch, capf
     assert ("mine.py.correlate", CENTRAL) in names
 
 
+class _Ids:
+    def pytest_collection_finish(self, session):
+        self.found = [item.nodeid for item in session.items]
+
+
+def test_ids_do_not_depend_on_the_order_of_targets(tmp_path, monkeypatch, capfd):
+    """Those of pytest, as docs/github-actions.md has them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE)
+    targets, found = ["mine.py:max_pool1d", "refconv-direct", "mine.py:correlate"], []
+    for order in (targets, targets[::-1]):
+        ids = _Ids()
+        chosen = [f"--impl={target}" for target in order]
+        pytest.main([str(cli.properties_folder()), "--collect-only", "-q", "--in-process", *chosen], plugins=[ids])
+        found.append(ids.found)
+    capfd.readouterr()
+    assert set(found[0]) == set(found[1]) and len(set(found[0])) == len(found[0]) > 100
+    assert f"test_oracle.py::test_{CENTRAL}[mine.py-correlate]" in found[0]
+    assert f"test_oracle.py::test_{CENTRAL}[refconv-direct-correlate]" in found[0]
+
+
 def test_an_unwritable_file_is_found_before_the_run(tmp_path, monkeypatch, capfd):
     """As with the other reports."""
     monkeypatch.chdir(tmp_path)
