@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -206,12 +207,14 @@ def _check_device(array: str, device: str) -> None:
         if device != "cpu":
             raise TargetError(f"--device is {device!r}, but must be cpu for numpy arrays: --array torch has others")
         return
+    if find_spec(array) is None:
+        raise TargetError(f"--array {array} needs {array}: pip install 'refconv[{array}]'")
+    if device == "cpu":
+        return  # which the judge's own process need not load the library for: it takes seconds
     try:
         import torch
 
         torch.zeros(1, device=device).cpu()
-    except ImportError:
-        raise TargetError(f"--array {array} needs {array}: pip install 'refconv[{array}]'") from None
     except Exception as error:  # each backend has its own
         said = str(error).partition("\n")[0]
         raise TargetError(f"--device is {device!r}, but {array} cannot use it: {said}") from None
