@@ -4,6 +4,9 @@ import contextlib
 import importlib
 import json
 import os
+import pickle
+import re
+import signal
 import sys
 import tempfile
 import time
@@ -14,11 +17,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from refconv import options, reproduce, verdict
+from refconv import options, reproduce, verdict, xfails
 from refconv.adapters import ADAPTERS
 from refconv.isolation import Ended
 from refconv.law import Judged
-from refconv.report import terminal
+from refconv.report import junit, markdown, terminal
 from refconv.spec import KIND_GROUPS
 from refconv.subject import TargetError
 
@@ -29,11 +32,14 @@ FILES = pytest.StashKey[dict]()
 REPORTS = {  # what is written to the file of an option
     "json": lambda verdicts: json.dumps(verdict.as_json(verdicts), indent=1, allow_nan=False),
     "html": lambda verdicts: importlib.import_module("refconv.report.html").page(verdicts),  # only then its templates
+    "junit": junit.document,
 }
 BROKEN = pytest.StashKey[list]()
 ENDED = pytest.StashKey[object]()  # how many laws an operation broke by ending its process
 ENOUGH = 2  # such laws until an operation is not called again
+XFAILS = pytest.StashKey[list]()
 RECORD = pytest.StashKey[object]()
+LAW = re.compile(r"::test_(\w+)\[(.*)\]$")  # its name, and SUBJECT-OPERATION, which is NOTSET where none has it
 FAULT = "this is a fault of refconv, not of the subject"
 
 
@@ -46,11 +52,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if config.getoption("numprocesses", None):
-        raise pytest.UsageError("-n is given, but a verdict needs every law in one process")
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
         config.stash[FILES] = {name: options.report_file(name, config.getoption) for name in REPORTS}
+        config.stash[XFAILS] = xfails.read(config.getoption("xfails"))
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
             config.stash[SUBJECTS] = options.subjects(targets, config.getoption)
@@ -59,7 +64,13 @@ def pytest_configure(config):
         raise pytest.UsageError(str(error)) from None
     if config.getoption("check"):
         config.option.tbstyle = "native"  # nobody reads pytest's own; it would parse sources even while interrupted
-    config.pluginmanager.register(_Session(config), "refconv-session")
+    if not _one_of_several(config):
+        config.pluginmanager.register(_Session(config), "refconv-session")
+
+
+def _one_of_several(config):
+    """Whether this process judges for another one, which collects what is found (`--jobs`, or pytest's -n)."""
+    return hasattr(config, "workerinput")
 
 
 @contextlib.contextmanager
@@ -71,8 +82,9 @@ def _unheard(config):
         yield
     finally:
         capture.suspend_global_capture()
-        for text in capture.read_global_capture():
-            sys.stderr.write(text)
+        said = capture.read_global_capture()
+        if not _one_of_several(config):  # which has said it
+            sys.stderr.write("".join(said))
 
 
 def pytest_generate_tests(metafunc):
@@ -107,6 +119,19 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (not known(item), item.path.name != "test_oracle.py"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The laws of one operation learn from each other: one process judges them all, in their order."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByOperation(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            found = LAW.search(nodeid)
+            return found[2] if found else nodeid
+
+    return ByOperation(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Run a law; its record stays with the item. One small case an operation is enough: the first is shrunk."""
@@ -114,28 +139,42 @@ def pytest_pyfunc_call(pyfuncitem):
     if not hasattr(law, "run"):
         return None
     judged, broken = pyfuncitem.funcargs[law.kind], pyfuncitem.config.stash[BROKEN]
-    if judged in broken:
+    known = xfails.covering(pyfuncitem.config.stash[XFAILS], judged.operation.name, law.__name__.removeprefix("test_"))
+    if known or judged in broken:
         judged = replace(judged, effort=replace(judged.effort, shrinks=False))
     ended = pyfuncitem.config.stash[ENDED]
+    judged.subject.listen()
     if ended[judged.subject.name, judged.operation.name] >= ENOUGH:
         record = law.skipped(judged, "the operation ended its process before, and is not called again")
     else:
         record = law.run(judged)
+    record.expected = known.reason if known else ""
     if record.status == "violated":
-        broken.append(pyfuncitem.funcargs[law.kind])
+        broken += [] if known else [pyfuncitem.funcargs[law.kind]]
         record.violation.printed = judged.subject.printed
         ended[judged.subject.name, judged.operation.name] += isinstance(record.violation.__cause__, Ended)
     pyfuncitem.stash[RECORD] = record
     if record.status == "violated":
+        if known:
+            pytest.xfail(known.reason)
         raise record.violation.with_traceback(None)
     return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A record goes with the report of its law, as bytes where another process waits for it."""
+    report = yield
+    if call.when == "call" and (record := item.stash.get(RECORD, None)) is not None:
+        report.record = pickle.dumps(record) if _one_of_several(item.config) else record
+    return report
 
 
 class _Session:
     """Collects the records of a run, shows progress, and ends in the verdict's exit code."""
 
     def __init__(self, config):
-        self.config, self.records, self.started = config, [], time.perf_counter()
+        self.config, self.ids, self.found, self.judges, self.started = config, [], {}, [], time.perf_counter()
         self.console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150)
         self.progress, self.errors, self.interrupted = None, [], False
 
@@ -147,24 +186,54 @@ class _Session:
                 "seed": int(self.config.getoption("seed")),
                 "profile": self.config.getoption("profile"),
                 "complete": not (self.interrupted or self.errors),
+                "xfails": self.config.stash[XFAILS],
             }
             subjects = [subject for subject, _ in self.config.stash[SUBJECTS]]
             self._verdicts = verdict.judge(subjects, self.records, **about)
         return self._verdicts
 
-    def pytest_collection_finish(self, session):
-        if self.config.getoption("check"):
-            self.progress = _Progress(sum("[NOTSET]" not in item.name for item in session.items))
+    @property
+    def records(self):
+        """Those found so far, in the order of the laws, whatever process was first."""
+        return [self.found[i] for i in self.ids if i in self.found]
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item, call):
-        report = (yield).get_result()
-        if report.failed and RECORD not in item.stash:
-            self.errors.append(f"{report.longreprtext}\nrefconv: {item.name} broke down: {FAULT}")
-        if call.when == "call" and (record := item.stash.get(RECORD, None)) is not None:
-            self.records.append(record)
+    def pytest_collection_finish(self, session):
+        self._begin([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node, ids):
+        self._begin(ids)
+
+    def _begin(self, ids):
+        self.ids, parts = ids, [found.groups() for name in ids if (found := LAW.search(name))]
+        judged = [(where.rpartition("-")[2], law) for law, where in parts if where != "NOTSET"]
+        try:
+            xfails.check(self.config.stash[XFAILS], judged, [law for law, _ in parts])
+        except TargetError as error:
+            raise pytest.UsageError(str(error)) from None
+        if self.config.getoption("check") and not self.progress:
+            self.progress = _Progress(len(judged))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report):
+        record = vars(report).pop("record", None)
+        if isinstance(record, bytes):  # written by our own process, which no subject has a handle of
+            record = pickle.loads(record)
+        if record is not None:
+            self.found[report.nodeid] = record
             if self.progress:
                 self.progress.step(record)
+        elif report.failed:
+            self.errors.append(f"{report.longreprtext}\nrefconv: {report.nodeid} broke down: {FAULT}")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node):
+        self.judges.append(node.gateway)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node, error):
+        if error and not self.interrupted:
+            self.errors.append(f"refconv: process {node.gateway.id} of --jobs ended: {error}: {FAULT}")
 
     def pytest_collectreport(self, report):
         if report.failed:
@@ -172,6 +241,9 @@ class _Session:
 
     def pytest_keyboard_interrupt(self):
         self.interrupted = True
+        for judge in self.judges:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(judge._rinfo().pid, signal.SIGINT)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session, exitstatus):
@@ -181,17 +253,19 @@ class _Session:
         if failed or self.config.getoption("collectonly"):
             return
         found = {v.status for v in self.verdicts}
-        worst = next(status for status in ("wrong", "not verified", "correct") if status in found)
+        worst = next(status for status in verdict.EXIT_CODES if status in found)
         if self.errors:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         elif not self.interrupted:
             session.exitstatus = verdict.EXIT_CODES[worst]
         self.keep(session)
-        if self.config.getoption("check"):
-            self.show()
         for name, path in self.config.stash[FILES].items():
             if path is not None:
                 self._report(session, f"--{name}", path, REPORTS[name](self.verdicts), _write)
+        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+            self._report(session, "GITHUB_STEP_SUMMARY", Path(path), markdown.summary(self.verdicts), _append)
+        if self.config.getoption("check"):
+            self.show()
 
     def _report(self, session, name, path, text, write):
         try:
@@ -206,7 +280,7 @@ class _Session:
         if folder is None:
             return
         for one in self.verdicts:
-            for record in one.violations:
+            for record in (*one.violations, *one.known):
                 if record.violation.case is not None:
                     try:
                         record.folder = str(reproduce.write(record, one.subject, folder))
@@ -283,3 +357,8 @@ def _write(path, text):
     except OSError:
         Path(name).unlink()
         raise
+
+
+def _append(path, text):
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)

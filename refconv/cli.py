@@ -1,4 +1,4 @@
-"""The command line: `refconv check` and `refconv list`."""
+"""The command line: `refconv check`, `refconv replay`, `refconv list` and `refconv schema`."""
 
 from __future__ import annotations
 
@@ -62,6 +62,9 @@ exit code: 0 correct, 1 wrong, 2 interrupted, 3 refconv itself broke down,
 """
 
 
+_JOBS = "judge several operations at a time, in N processes (default: 1)"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is the verdict's."""
     parser = _parser()
@@ -74,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _list()
         if options.command == "check":
             return _check(options)
+        if options.command == "schema":
+            print(schema_file().read_text(encoding="utf-8"), end="")
+            return 0
         if options.command == "replay":
             return _replay(Path(options.folder), options.in_process)
     except KeyboardInterrupt:
@@ -107,13 +113,25 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("targets", nargs="+", metavar="TARGET", help="what to judge")
+    check.add_argument("--jobs", type=_jobs, default=1, metavar="N", help=_JOBS)
     for flags, keywords in OPTIONS:
         check.add_argument(*flags, **keywords)
     again = commands.add_parser("replay", help="judge a violation again that a check has kept", description=REPLAY)
     again.add_argument("folder", metavar="FOLDER", help="one of those that `refconv check` names")
     again.add_argument("--in-process", action="store_true", help="run the subject in this process (for debuggers)")
     commands.add_parser("list", help="show operations and the short names of targets")
+    commands.add_parser("schema", help="print the JSON schema of what `refconv check --json` writes")
     return parser
+
+
+def _jobs(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"is {text!r}, but must be an integer of at least 1")
+    return number
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -198,8 +216,20 @@ def _set_environment(variables: dict[str, str | None]) -> None:
 
 def _pytest_arguments(options: argparse.Namespace) -> list[str]:
     folder = properties_folder()
-    out = [str(folder), f"--rootdir={folder}", "-c", str(folder / "pytest.ini"), "-p", "no:terminal", "--check"]
+    out = [
+        str(folder),
+        f"--rootdir={folder}",
+        "-c",
+        str(folder / "pytest.ini"),
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:tmpdir",
+        "--check",
+    ]
     out += [f"--impl={target}" for target in options.targets]
+    if options.jobs > 1:
+        out += ["-p", "xdist.plugin", "-n", str(options.jobs), "--max-worker-restart=0"]
     for (flag, *_), keywords in OPTIONS:
         value = getattr(options, flag[2:].replace("-", "_"))
         if keywords.get("action") == "store_true":
@@ -218,6 +248,11 @@ def properties_folder() -> Path:
         if (folder / "conftest.py").is_file():
             return folder
     raise FileNotFoundError("the folder `properties` is missing from this installation: install refconv again")
+
+
+def schema_file() -> Path:
+    """Where the schema is that describes what `--json` writes."""
+    return Path(__file__).parent / "report" / "schema.json"
 
 
 def _replay(folder: Path, in_process: bool) -> int:

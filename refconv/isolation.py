@@ -1,7 +1,8 @@
 """Keeps the process a subject runs in: hands calls over, limits time and memory, and says how it ended.
 
-The subject is loaded, called and crashed in a process of its own (`worker`). Operands lie in memory between guard
-bytes; they and the guards are compared here after every call. What comes back is data: nothing is unpickled.
+The subject is loaded, called and crashed in a process of its own (`worker`), whose parent is not the judge (`keeper`).
+Operands lie in memory between guard bytes; they and the guards are compared here after every call. What comes back is
+data: nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -37,10 +39,7 @@ from refconv.subject import Call, Declined, Failure, Subject, TargetError, arran
 __all__ = ["LENGTH", "Ended", "Isolated", "Limits", "isolated", "send"]
 
 GUARD = 256  # bytes before and behind every operand
-START = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from refconv.worker import main; main(*map(int, "
-    "sys.argv[2:]))"
-)
+KEEPER = Path(__file__).with_name("keeper.py")
 IMPORT_TIME = 120.0  # seconds that loading a target may take
 LONGEST = 1 << 20  # bytes of a reply
 PRINTED = 1 << 20  # bytes of output kept of all calls so far
@@ -98,7 +97,7 @@ class Isolated(Subject):
 
     @property
     def printed(self) -> str:
-        """The end of what the subject printed."""
+        """The end of what the subject printed since `listen`."""
         text: str = self.process.printed()
         return text
 
@@ -109,6 +108,8 @@ class Isolated(Subject):
     def renewed(self) -> bool:
         self.process.end()
         return True
+    def listen(self) -> None:
+        self.process.forget()
 
     def call(self, case: Case, memory: Call | None = None, keep: bool = False, watch: bool = False) -> Call:
         reply, places = self._asked("call", case, memory, keep, watch)
@@ -234,7 +235,7 @@ class _Process:
         self.calls.clear()
         into, requests = os.pipe()
         replies, out = os.pipe()
-        command = [sys.executable, "-c", START, json.dumps(sys.path), str(into), str(out), str(self.file)]
+        command = [sys.executable, "-P", str(KEEPER), json.dumps(sys.path), str(into), str(out), str(self.file)]
         self.running = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -260,7 +261,9 @@ class _Process:
 
     def asked(self, message: dict[str, Any], end: int, results: int) -> dict[str, Any]:
         """The reply to one request; results have room from `end` on."""
-        if self.running is None or self.running.poll() is not None:
+        if self.running is not None and self.running.poll() is not None:
+            self._fail(f"ended its process{self._how()} between two calls")
+        if self.running is None:
             self._again()
         self._grow(end + results + ROOM)
         self.turn += 1
@@ -400,9 +403,13 @@ class _Process:
         text = os.pread(self.output, 2000, max(0, end - 2000)).decode(errors="replace")
         return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
+    def forget(self) -> None:
+        """What is printed from now on is all that was."""
+        os.ftruncate(self.output, 0)
+
     def _trim(self) -> None:
         if os.fstat(self.output).st_size > PRINTED:
-            os.ftruncate(self.output, 0)
+            self.forget()
 
 
 def _root(array: Array) -> Array:
@@ -438,9 +445,15 @@ def send(stream: int, message: dict[str, Any]) -> None:
 
 
 def _stopped(process: subprocess.Popen[bytes], *files: int) -> None:
-    """Ends a process and all that it started, and waits for it."""
+    """Ends a process and all that it started, and waits for them: told to, it waits for the subject's first."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        for _ in range(100):  # until nobody is left that is not waited for by someone else
+            os.killpg(process.pid, signal.SIGKILL)
+            process.poll()
+            time.sleep(0.005)
     process.wait()
     for file in files:
         with contextlib.suppress(OSError):

@@ -73,6 +73,7 @@ class Record:
     status: str = "unverified"
     violation: Violation | None = None
     values: dict[str, Any] = field(default_factory=dict)  # what was drawn when it was broken, the case included
+    expected: str = ""  # why it is known that the law is broken, where it is
     folder: str = ""  # where the violation can be seen again
     diagnosis: Any = None  # a diagnose.Diagnosis of the violation, where one was asked for
     classes: dict[str, Rung | None] = field(default_factory=dict)  # by dtype, of all laws on the operation so far

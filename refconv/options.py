@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -61,6 +62,15 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--seed",), {"default": "0", "metavar": "N", "help": "another N draws other cases (default: 0)"}),
     (("--json",), {"default": None, "metavar": "FILE", "help": "write everything found to FILE"}),
     (("--html",), {"default": None, "metavar": "FILE", "help": "write a page to look at to FILE"}),
+    (("--junit",), {"default": None, "metavar": "FILE", "help": "write a JUnit XML report to FILE"}),
+    (
+        ("--xfails",),
+        {
+            "default": None,
+            "metavar": "FILE",
+            "help": "laws known to fail, each with a reason (TOML): they do not decide",
+        },
+    ),
     (("--in-process",), {"action": "store_true", "help": "run the subject in the judge's own process (for debuggers)"}),
     (("--timeout",), {"default": "10", "metavar": "SECONDS", "help": "longest time for one call (default: 10)"}),
     (
@@ -206,12 +216,14 @@ def _check_device(array: str, device: str) -> None:
         if device != "cpu":
             raise TargetError(f"--device is {device!r}, but must be cpu for numpy arrays: --array torch has others")
         return
+    if find_spec(array) is None:
+        raise TargetError(f"--array {array} needs {array}: pip install 'refconv[{array}]'")
+    if device == "cpu":
+        return  # which the judge's own process need not load the library for: it takes seconds
     try:
         import torch
 
         torch.zeros(1, device=device).cpu()
-    except ImportError:
-        raise TargetError(f"--array {array} needs {array}: pip install 'refconv[{array}]'") from None
     except Exception as error:  # each backend has its own
         said = str(error).partition("\n")[0]
         raise TargetError(f"--device is {device!r}, but {array} cannot use it: {said}") from None
@@ -230,7 +242,7 @@ def _having_dtypes(judged: Sequence[Operation], subject: Subject) -> list[Operat
 
 
 def report_file(name: str, option: Callable[[str], Any]) -> Path | None:
-    """Where a report is written (`--json`, `--html`); that it can be is known before anything is judged."""
+    """Where a report is written (`--json`, `--html`, `--junit`); that it can be is known before anything is judged."""
     if option(name) is None:
         return None
     path = Path(option(name))

@@ -269,10 +269,18 @@ class Operation:
     arguments: Mapping[str, Any] = field(hash=False)
     results: tuple[str, ...] = ("output",)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _operation, (self.name,)
+
     @property
     def forward(self) -> str:
         """The name of the operation whose gradient this is; its own where it is none."""
         return self.name.removesuffix("_backward")
+
+
+def _operation(name: str) -> Operation:
+    """The one of that name, wherever it was pickled."""
+    return OPERATIONS[name]
 
 
 _CONV = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}

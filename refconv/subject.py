@@ -69,8 +69,11 @@ class Subject:
 
     @property
     def printed(self) -> str:
-        """What the subject printed, where that is not printed here anyway."""
+        """What the subject printed since `listen`, where that is not printed here anyway."""
         return ""
+
+    def listen(self) -> None:
+        """Forget what was printed so far."""
 
     @property
     def history(self) -> Sequence[Case]:

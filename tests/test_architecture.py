@@ -38,6 +38,8 @@ LAYERS = {
     "law": 7,
     "isolation": 7,
     "worker": 8,
+    "keeper": 9,
+    "xfails": 7,
     "adapters": 7,
     "relations": 8,
     "diagnose": 8,

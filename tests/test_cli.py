@@ -182,7 +182,7 @@ def _through_pytest(arguments):
     ("arguments", "said"),
     [
         (["check"], "TARGET"),
-        (["chek", "x"], "'check', 'replay', 'list'"),
+        (["chek", "x"], "'check', 'replay', 'list', 'schema'"),
         (["check", CONV, "--sed", "x", "--nope"], "--nope"),
         (["check", CONV, "--seed"], "--seed: expected one argument"),
     ],
@@ -222,13 +222,6 @@ def test_an_unwritable_file_is_found_before_the_run(here, capfd):
     assert cli.main(["check", "loud.py", "--json", "no/v.json"]) == 4
     out, err = capfd.readouterr()
     assert "imported" not in out + err
-
-
-def test_workers_are_refused(here):
-    """Laws spread over processes would each see a part of the verdict."""
-    pytest.importorskip("xdist")
-    done = _python("-m", "pytest", str(cli.properties_folder()), f"--impl={CONV}", "-n", "2", "-p", "no:cacheprovider")
-    assert done.returncode == 4 and "-n is given" in done.stderr and "Traceback" not in done.stderr
 
 
 # ---------------------------------------------------------------------------------------------- help

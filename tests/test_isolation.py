@@ -105,13 +105,57 @@ def test_what_is_left_behind_would_be_seen(monkeypatch):
     assert not _left(mark)
 
 
+KILLED = """
+import signal, sys
+from refconv.isolation import Limits, isolated
+from tests.test_isolation import CASE
+(one,) = isolated([sys.argv[1]], Limits())
+print("loaded", flush=True)
+one.call(CASE)
+"""
+
+
+def test_a_judge_that_is_killed_leaves_no_subject_behind(monkeypatch):
+    """Not even one that does not come back."""
+    mark = f"REFCONV_TEST={os.getpid()}-killed"
+    monkeypatch.setenv(*mark.split("="))
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent / "hostile" / "infinite_loop.py")]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as judge:
+        assert judge.stdout.readline() == "loaded\n"
+        time.sleep(0.2)
+        assert len(_left(mark)) >= 3  # judge, keeper, subject
+        judge.kill()
+    deadline = time.monotonic() + 20
+    while _left(mark) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _left(mark)
+
+
+def test_a_process_that_ends_between_two_calls_is_noticed(tmp_path):
+    """What the first call broke shows at the second, whichever it is."""
+    file = tmp_path / "late.py"
+    file.write_text(
+        "import os, threading, refconv\n"
+        "def max_pool1d(input, kernel_size, **more):\n"
+        "    threading.Timer(0.2, os._exit, (3,)).start()\n"
+        "    return refconv.max_pool1d(input, kernel_size, **more)\n"
+    )
+    one = _subject(file)
+    one.call(CASE)
+    one.process.running.wait(20)
+    with pytest.raises(Ended, match="ended its process with exit code 3 between two calls"):
+        one.call(CASE)
+    assert one.call(CASE).results["output"].shape == (1, 1, 3)
+
+
 def test_there_are_enough():
     """Those that the field reports, and more."""
     assert len(HOSTILE) >= 25
 
 
-def test_a_crash_is_shrunk_and_the_next_call_finds_a_new_process(tmp_path):
-    """The smallest input that ends the process; other calls are judged as before."""
+def test_a_crash_is_shrunk_and_the_next_call_finds_a_new_process(tmp_path, monkeypatch):
+    """The smallest input that ends the process, however slow the machine; other calls are judged as before."""
+    monkeypatch.setattr("refconv.law.PATIENCE", 300.0)
     file = tmp_path / "fragile.py"
     file.write_text(
         "import os, refconv\n"
@@ -130,6 +174,8 @@ def test_a_crash_is_shrunk_and_the_next_call_finds_a_new_process(tmp_path):
     assert record.status == "violated" and "exit code 3" in record.violation.reason
     assert record.violation.case.operands["input"].size == 3
     assert one.printed.endswith("about to\n")
+    one.listen()
+    assert one.printed == ""
 
 
 def test_results_and_operands_are_those_of_the_judges_own_process():

@@ -16,11 +16,11 @@ from rich.text import Text
 
 from refconv.law import Record
 from refconv.spec import Case
-from refconv.verdict import CENTRAL, Verdict
+from refconv.verdict import CENTRAL, KNOWN, Verdict
 
-__all__ = ["show"]
+__all__ = ["claim", "evidence", "remarks", "show", "table"]
 
-STYLES = {"correct": "bold green", "wrong": "bold red", "not verified": "bold yellow"}
+STYLES = {"correct": "bold green", KNOWN: "bold yellow", "wrong": "bold red", "not verified": "bold yellow"}
 SHOWN_LINES = 5
 SHOWN_VALUES = 64
 SHOWN_VIOLATIONS = 3
@@ -30,14 +30,14 @@ SHOWN_DECLINES = 3
 
 def show(verdict: Verdict, console: Console) -> None:
     """Verdict, claim, table of laws by operation, what was not verified, and the violation with its case."""
-    console.print(Text(f"VERDICT: {verdict.status}", style=STYLES[verdict.status]))
-    console.print(Text(_claim(verdict)), soft_wrap=True)
-    table = _table(verdict)
-    if Measurement.get(console, console.options.update(max_width=500), table).maximum > console.width:
-        table = _table(verdict, short=True)
-    console.print(table)
-    console.print(Text(_LEGEND, style="dim"), soft_wrap=True)
-    for line in (*_precision(verdict), *_sensitivity(verdict), *_remarks(verdict)):
+    console.print(Text(f"VERDICT: {verdict.words}", style=STYLES[verdict.status]))
+    console.print(Text(claim(verdict)), soft_wrap=True)
+    drawn = _table(verdict)
+    if Measurement.get(console, console.options.update(max_width=500), drawn).maximum > console.width:
+        drawn = _table(verdict, short=True)
+    console.print(drawn)
+    console.print(Text(LEGEND, style="dim"), soft_wrap=True)
+    for line in remarks(verdict):
         console.print(Text(line), soft_wrap=True)
     broken = verdict.violations
     for record in _distinct(broken)[:SHOWN_VIOLATIONS]:
@@ -48,7 +48,8 @@ def show(verdict: Verdict, console: Console) -> None:
         console.print(Text(_broken(broken)), soft_wrap=True)
 
 
-def _claim(v: Verdict) -> str:
+def claim(v: Verdict) -> str:
+    """What was judged, against which claim, with what effort, in one line."""
     claims = v.subject.claims
     default = type(claims)()
     said = [
@@ -60,32 +61,36 @@ def _claim(v: Verdict) -> str:
     return f"{v.subject.name} against {judged}; {', '.join(v.subject.scope.dtypes)}; {v.profile}, seed {v.seed}"
 
 
-_LEGEND = "laws held of laws judged; worst: error in units of the allowed one; feature triples met"
+LEGEND = "laws held of laws judged; worst: error in units of the allowed one; feature triples met"
 
 
 def _table(v: Verdict, short: bool = False) -> Table:
+    header, rows = table(v, short)
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(header):
+        drawn.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def table(v: Verdict, short: bool = False) -> tuple[list[str], list[list[Text]]]:
     """A row for each operation, a column for each chapter of laws; short: one column for all of them."""
     chapters = ["laws"] if short else list(dict.fromkeys(r.chapter for r in v.records if _counts(r)))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("operation", no_wrap=True)
-    for chapter in chapters:
-        table.add_column(chapter, justify="right", no_wrap=True)
-    for name in ("cases", "declined", "worst", "triples"):
-        table.add_column(name, justify="right", no_wrap=True)
+    rows = []
     for operation in v.operations:
-        rows = [r for r in v.records if r.operation == operation]
+        records = [r for r in v.records if r.operation == operation]
         seen, wanted = v.coverage(operation)
-        worst = max((r.worst for r in rows if r.worst is not None), default=None)
-        cells = [_cell([r for r in rows if _counts(r) and (short or r.chapter == c)]) for c in chapters]
-        table.add_row(
-            operation,
-            *cells,
-            str(sum(r.cases for r in rows)),
-            f"{_share(sum(r.declined for r in rows), sum(r.cases for r in rows))}",
+        worst = max((r.worst for r in records if r.worst is not None), default=None)
+        cells = [_cell([r for r in records if _counts(r) and (short or r.chapter == c)]) for c in chapters]
+        ends = (
+            str(sum(r.cases for r in records)),
+            _share(sum(r.declined for r in records), sum(r.cases for r in records)),
             "" if worst is None else _ratio(worst),
             f"{100 * seen / max(wanted, 1):.0f} %",
         )
-    return table
+        rows.append([Text(operation), *cells, *map(Text, ends)])
+    return ["operation", *chapters, "cases", "declined", "worst", "triples"], rows
 
 
 def _counts(record: Record) -> bool:
@@ -97,7 +102,9 @@ def _cell(rows: Sequence[Record]) -> Text:
     if not rows:
         return Text("")
     held = sum(r.status == "verified" for r in rows)
-    style = "red" if any(r.status == "violated" for r in rows) else "" if held == len(rows) else "yellow"
+    style = (
+        "red" if any(r.status == "violated" and not r.expected for r in rows) else "" if held == len(rows) else "yellow"
+    )
     return Text(f"{held}/{len(rows)}", style=style)
 
 
@@ -107,6 +114,11 @@ def _share(part: int, whole: int) -> str:
 
 def _ratio(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else str(value)
+
+
+def remarks(v: Verdict) -> Iterable[str]:
+    """What stands under the table, line by line."""
+    yield from (*_precision(v), *_sensitivity(v), *_remarks(v))
 
 
 def _precision(v: Verdict) -> Iterable[str]:
@@ -140,6 +152,7 @@ def _remarks(v: Verdict) -> Iterable[str]:
         yield "not every law was judged to its end: this is what was found so far"
     elif not v.records:
         yield "no law was judged"
+    yield from _known(v)
     yield from _unverified(v)
     yield from _declined(v)
     for law, found in v.characteristics.items():
@@ -150,6 +163,24 @@ def _state(found: Counter[str]) -> str:
     if found["absent"]:
         return "holds in part" if found["verified"] else "does not hold"
     return "holds" if found["verified"] else "not found out"
+
+
+def _known(v: Verdict) -> Iterable[str]:
+    """What was known to fail: the laws that do, in one line for each reason, and entries for which none does."""
+    reasons: dict[str, list[Record]] = {}
+    for r in v.known:
+        reasons.setdefault(r.expected, []).append(r)
+    for reason, records in reasons.items():
+        yield f"known failure: {_lawwise(records)}: {reason}"
+    for entry in v.unexpected_passes:
+        yield f"UNEXPECTED PASS: {entry}: no law of it is broken any more; take it out ({entry.reason})"
+
+
+def _lawwise(records: Sequence[Record]) -> str:
+    operations = ", ".join(dict.fromkeys(r.operation for r in records))
+    laws = list(dict.fromkeys(_words(r.law) for r in records))
+    more = f" and {len(laws) - SHOWN_LAWS} more laws" * (len(laws) > SHOWN_LAWS)
+    return f"{operations}: {'; '.join(laws[:SHOWN_LAWS])}{more}"
 
 
 def _unverified(v: Verdict) -> Iterable[str]:
@@ -184,7 +215,7 @@ def _words(name: str) -> str:
 
 def _distinct(records: Sequence[Record]) -> list[Record]:
     """One violation for each operation."""
-    return list({r.operation: r for r in reversed(records)}.values())[::-1]
+    return [r for n, r in enumerate(records) if r.operation not in {before.operation for before in records[:n]}]
 
 
 def _broken(records: Sequence[Record]) -> str:
@@ -196,19 +227,26 @@ def _broken(records: Sequence[Record]) -> str:
 
 
 def _violation(record: Record, console: Console) -> None:
+    first, *rest = evidence(record)
+    console.print(Text(first, style="bold"), soft_wrap=True)
+    console.print(Text("\n".join(rest)), soft_wrap=True, highlight=False)
+
+
+def evidence(record: Record) -> list[str]:
+    """A broken law in lines: the statement, where and by how much, what it is, how to see it again, what it printed."""
     violation = record.violation
     assert violation is not None
-    console.print(Text(f"{record.operation}: {record.statement}", style="bold"), soft_wrap=True)
-    console.print(Text(str(violation)), soft_wrap=True, highlight=False)
+    lines = [f"{record.operation}: {record.statement}", *str(violation).splitlines()]
     if record.diagnosis is not None:
-        console.print(Text(f"what     {record.diagnosis}"), soft_wrap=True, highlight=False)
+        lines.append(f"what     {record.diagnosis}")
     if violation.case is not None:
-        console.print(Text(_operands(violation.case)), soft_wrap=True, highlight=False)
+        lines += _operands(violation.case).splitlines()
     if record.folder:
-        console.print(Text(f"again    refconv replay {shlex.quote(record.folder)}"), soft_wrap=True, highlight=False)
+        lines.append(f"again    refconv replay {shlex.quote(record.folder)}")
     if violation.printed:
-        lines = violation.printed.rstrip().splitlines()[-SHOWN_LINES:]
-        console.print(Text("\n".join(["it printed", *(f"  | {line[:200]}" for line in lines)])), soft_wrap=True)
+        printed = violation.printed.rstrip().splitlines()[-SHOWN_LINES:]
+        lines += ["it printed", *(f"  | {line[:200]}" for line in printed)]
+    return lines
 
 
 def _operands(case: Case) -> str:
