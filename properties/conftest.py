@@ -147,7 +147,7 @@ def pytest_pyfunc_call(pyfuncitem):
     if ended[judged.subject.name, judged.operation.name] >= ENOUGH:
         record = law.skipped(judged, "the operation ended its process before, and is not called again")
     else:
-        record = law.run(judged)
+        record = _run(law, judged, pyfuncitem)
     record.expected = known.reason if known else ""
     if record.status == "violated":
         broken += [] if known else [pyfuncitem.funcargs[law.kind]]
@@ -159,6 +159,17 @@ def pytest_pyfunc_call(pyfuncitem):
             pytest.xfail(known.reason)
         raise record.violation.with_traceback(None)
     return True
+
+
+def _run(law, judged, item):
+    """The record; a violation that was found before Ctrl-C counts."""
+    try:
+        return law.run(judged)
+    except KeyboardInterrupt as stop:
+        session = item.config.pluginmanager.get_plugin("refconv-session")
+        if session and (record := getattr(stop, "record", None)) and record.status == "violated":
+            session.found[item.nodeid] = record
+        raise
 
 
 @pytest.hookimpl(wrapper=True)

@@ -108,6 +108,7 @@ class Isolated(Subject):
     def renewed(self) -> bool:
         self.process.end()
         return True
+
     def listen(self) -> None:
         self.process.forget()
 

@@ -172,18 +172,25 @@ class Law:
     def run(self, judged: Judged, name: str, chapter: str) -> Record:
         """Judge one operation; the record says what was found, the violation included."""
         record = self._record(judged, name, chapter)
-        required = record.required
         started = time.perf_counter()
         for turn in range(ROUNDS):
-            record.violation = self._search(judged, record, turn)
+            try:
+                record.violation = self._search(judged, record, turn)
+            except KeyboardInterrupt as stop:  # what was found until then is not lost
+                stop.record = self._ended(judged, record, started)  # type: ignore[attr-defined]
+                raise
             never = record.missing and not record.accepted
             if record.violation is not None or record.accepted >= ENOUGH or not record.declined or never:
                 break
+        return self._ended(judged, record, started)
+
+    def _ended(self, judged: Judged, record: Record, started: float) -> Record:
+        """The record with what follows from the cases."""
         if record.violation is not None:
-            record.status = "violated" if required else "absent"
+            record.status = "violated" if record.required else "absent"
         elif record.accepted >= min(ENOUGH, record.cases):
             record.status = "verified" if record.accepted else "unverified"
-        elif record.missing and (never or record.missing == record.declined):
+        elif record.missing and (not record.accepted or record.missing == record.declined):
             record.status = "not applicable"  # what was accepted changed nothing that is held fast, by chance
         record.classes, record.sensitivity = judged.ladder.classes(), judged.sensitivity
         record.seconds = time.perf_counter() - started
@@ -226,7 +233,7 @@ class Law:
         if not broken:
             return None
         violation, drawn = broken[0]
-        violation.found, record.values = violation.case, drawn.values
+        violation.found, record.values, record.violation = violation.case, drawn.values, violation
         if not (effort.shrinks and record.required):
             return violation
         small, always = self._smaller(judged, record, violation, drawn)

@@ -209,6 +209,7 @@ def _record(r: Record) -> dict[str, Any]:
         "reasons": dict(r.reasons),
         "dtypes": dict(r.dtypes),
         "worst": _number(r.worst),
+        "errors": {str(tenths): n for tenths, n in sorted(r.errors.items())},
         "seconds": round(r.seconds, 3),
         "violation": None if r.violation is None else _violation(r.violation),
         "folder": r.folder or None,

@@ -29,11 +29,11 @@ from refconv.report.reads import reads
 from refconv.reproduce import SCRIPT
 from refconv.sensitivity import FAULTS, FLOOR
 from refconv.strategies import plan
-from refconv.verdict import CENTRAL, OBSERVATION, Verdict, environment
+from refconv.verdict import CENTRAL, KNOWN, OBSERVATION, Verdict, environment
 
 __all__ = ["page"]
 
-LOOKS = {"correct": ("good", "✓"), "wrong": ("bad", "✗"), "not verified": ("unsure", "?")}
+LOOKS = {"correct": ("good", "✓"), KNOWN: ("good", "✓"), "wrong": ("bad", "✗"), "not verified": ("unsure", "?")}
 LONGEST = 8000  # characters of one text
 LINES = 40  # of what the subject printed
 DRAWN = 3  # violations of a subject that are drawn
@@ -89,8 +89,8 @@ def _subject(v: Verdict) -> dict[str, Any]:
     counted = [r for r in v.records if r.required and r.status != "not applicable"]
     return {
         "name": v.subject.name,
-        "status": v.status,
-        "look": LOOKS.get(v.status, LOOKS["not verified"]),
+        "status": v.words,
+        "look": LOOKS[v.status],
         "claims": _claims(v),
         "computes": list(_computes(v)),
         "run": _run(v),
@@ -164,6 +164,10 @@ def _remarks(v: Verdict) -> Iterable[str]:
         yield f"Too few calls of {', '.join(few)} were accepted to compare them with exact values."
     if v.blind:
         yield f"The cases of {', '.join(v.blind)} would have missed a standard fault."
+    for record in v.known:
+        yield f"Known failure: {record.operation}: {_words(record.law)}: {record.expected}"
+    for entry in v.unexpected_passes:
+        yield f"Unexpected pass: {entry}"
 
 
 # -------------------------------------------------------------------------------------------- violations
@@ -175,6 +179,7 @@ def _violation(record: Record, others: Sequence[Record]) -> dict[str, Any]:
     case, larger = violation.case, _larger(violation, others)
     return {
         **_listed(record),
+        "before": violation.before,
         "first": violation.found if case and violation.found and not violation.found.same(case) else None,
         "picture": _picture(violation),
         "larger": larger and {**_listed(larger), "picture": _picture(larger.violation)},
