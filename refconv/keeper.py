@@ -38,6 +38,7 @@ def _keep(child: int, requests: int) -> None:
             _end_as(status)
 
     def told(number: int = 0, frame: FrameType | None = None) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the child's end is waited for here
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.killpg(0, signal.SIGKILL)  # what the child has started, and this process

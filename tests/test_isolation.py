@@ -172,7 +172,8 @@ def test_a_crash_is_shrunk_and_the_next_call_finds_a_new_process(tmp_path, monke
     (rule,) = [r for r in score.laws() if r.__name__ == "test_every_element_is_within_the_allowed_error"]
     record = rule.run(Judged(one, OPERATIONS["max_pool1d"], Effort(examples=8)))
     assert record.status == "violated" and "exit code 3" in record.violation.reason
-    assert record.violation.case.operands["input"].size == 3
+    small = record.violation.case.operands["input"]
+    assert small.shape[-1] == 3 and small.size <= 3
     assert one.printed.endswith("about to\n")
     one.listen()
     assert one.printed == ""
