@@ -27,6 +27,7 @@ LAYERS = {
     "cover": 3,
     "families": 3,
     "features": 4,
+    "network": 4,
     "strategies": 5,
     "judge": 4,
     "smaller": 2,
