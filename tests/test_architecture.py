@@ -31,6 +31,7 @@ LAYERS = {
     "strategies": 5,
     "judge": 4,
     "smaller": 2,
+    "layered": 2,
     "shrink": 5,
     "precision": 5,
     "sensitivity": 5,
