@@ -261,11 +261,10 @@ def _fixes(given: Sequence[str]) -> dict[str, Any]:
 def _held(subject: Subject, fixes: dict[str, Any]) -> dict[str, Any]:
     """What a layer holds fast by itself, and what is held fast besides."""
     for name in fixes.keys() & subject.held.keys():
-        if fixes[name] != subject.held[name]:
-            raise TargetError(
-                f"--fix is given for {name}, but {subject.name} has {name}={subject.held[name]!r}: change the layer"
-            )
-    return {**subject.held, **fixes}
+        given, own = fixes[name], subject.held[name]
+        if own not in (given, (given,) * (len(own) if isinstance(own, tuple) else 1)):
+            raise TargetError(f"--fix is given for {name}, but {subject.name} has {name}={own!r}: change the layer")
+    return {**fixes, **subject.held}
 
 
 def _value(name: str, text: str) -> Any:

@@ -207,6 +207,14 @@ def test_a_layer_that_cannot_be_judged_is_refused(here, capfd, target, arguments
     assert said in error and len(error.splitlines()) == 1
 
 
+def test_what_a_layer_holds_may_be_said_again(here):
+    """One number for all axes is the same as one for each; what it leaves open can be held fast besides."""
+    option = {name.lstrip("-").replace("-", "_"): keywords.get("default") for (name, *_), keywords in options.OPTIONS}
+    said = {**option, "in_process": True, "fix": ["padding=1", "stride=2,1", "batch=2"]}
+    ((one, _),) = options.subjects(["layers.py:right"], said.get)
+    assert one.scope.fix == {**one.held, "batch": 2}
+
+
 def test_two_layers_are_two_subjects(here):
     """Laws between operations do not mix layers of different geometry."""
     with pytest.raises(TargetError, match="cannot be one subject"):

@@ -416,7 +416,12 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class ReLU(Layer):
-    """max(x, 0); its derivative at 0 is 0."""
+    """max(x, 0); its derivative at 0 is 0.
+
+    >>> y, backward, _ = ReLU().forward(np.array([[-1.0, 0.0, 2.0]]), {})
+    >>> y, backward(np.ones((1, 3)))[0]
+    (array([[0., 0., 2.]]), array([[0., 0., 1.]]))
+    """
 
     def forward(self, x: Array, values: Values, training: bool = False, method: str = "auto") -> Pass:
         return Pass(np.maximum(x, 0), lambda grad_output: (grad_output * (x > 0), {}), {})
@@ -424,7 +429,12 @@ class ReLU(Layer):
 
 @dataclass(frozen=True)
 class Sigmoid(Layer):
-    """1 / (1 + exp(-x)); its derivative is y (1 - y)."""
+    """1 / (1 + exp(-x)); its derivative is y (1 - y).
+
+    >>> y, backward, _ = Sigmoid().forward(np.zeros((1, 1)), {})
+    >>> y, backward(np.ones((1, 1)))[0]
+    (array([[0.5]]), array([[0.25]]))
+    """
 
     def forward(self, x: Array, values: Values, training: bool = False, method: str = "auto") -> Pass:
         with np.errstate(over="ignore"):
@@ -434,7 +444,12 @@ class Sigmoid(Layer):
 
 @dataclass(frozen=True)
 class Tanh(Layer):
-    """The hyperbolic tangent; its derivative is 1 - y^2 = (1 - y) (1 + y)."""
+    """The hyperbolic tangent; its derivative is 1 - y^2 = (1 - y) (1 + y).
+
+    >>> y, backward, _ = Tanh().forward(np.zeros((1, 1)), {})
+    >>> y, backward(np.ones((1, 1)))[0]
+    (array([[0.]]), array([[1.]]))
+    """
 
     def forward(self, x: Array, values: Values, training: bool = False, method: str = "auto") -> Pass:
         y = np.tanh(x)

@@ -80,7 +80,15 @@ def digits(dtype: str = "float32") -> Digits:
 
 
 def accuracy(network: Network, values: Values, images: Array, labels: Array, method: str = "auto") -> float:
-    """The share of images whose largest output is that of their class."""
+    """The share of images whose largest output is that of their class.
+
+    >>> net = NETWORKS["lenet5"]
+    >>> accuracy(net, net.initial(0), np.zeros((0, 1, 28, 28)), np.zeros(0))
+    Traceback (most recent call last):
+    ValueError: `images` is empty, but must hold at least one image
+    """
+    if not len(images):
+        raise ValueError("`images` is empty, but must hold at least one image")
     read = network.forward(images, values, method=method).output.argmax(axis=1)
     return float((read == labels).mean())
 
@@ -94,7 +102,12 @@ def train(
     seed: int = 0,
     method: str = "auto",
 ) -> Iterator[Epoch]:
-    """Epoch after epoch, each over all images in an order of its own; weights are drawn from the seed."""
+    """Epoch after epoch, each over all images in an order of its own; weights are drawn from the seed.
+
+    >>> few = Digits(*(part[:32] for part in digits()))
+    >>> [epoch.number for epoch in train(NETWORKS["lenet5"], few, SGD(lr=0.05), epochs=2)]
+    [1, 2]
+    """
     values: Values = network.initial(seed, data.images.dtype.name)
     velocity: Values = {}
     random = np.random.default_rng(seed + 1)
