@@ -81,7 +81,7 @@ def _body(page: Path) -> str:
     """The page as HTML; a picture's name becomes both its files, a page's name its HTML."""
     body = MarkdownIt("commonmark").enable("table").render(page.read_text(encoding="utf-8"))
     body = body.replace("\n\n</code>", "\n</code>")
-    body = re.sub(r'href="(\w+)\.md', r'href="\1.html', body)
+    body = re.sub(r'href="([\w-]+)\.md', r'href="\1.html', body)
     return re.sub(r'<img src="(\w+)" alt="(.*?)"\s*/?>', _picture, body)
 
 

@@ -58,8 +58,8 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
         "claims": {name: getattr(subject.claims, name) for name in subject.claims.__dataclass_fields__},
         "array": subject.array,
         "device": subject.device,
-        "layout": subject.layout,
         "layer": bool(subject.held),
+        "layout": subject.layout,
     }
     folder.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
@@ -235,14 +235,14 @@ def _script(about: dict[str, Any], case: Case) -> str:
         "    spec.loader.exec_module(module)",
         "else:",
         "    module = importlib.import_module(source)",
+        *(_layer(case, torch) if about["layer"] else []),
         f"operands = [data['operand_' + n] for n in {list(case.operands)!r}]",
         *([f"operands = [a.view({case.dtype!r}) for a in operands]"] if case.dtype == "bfloat16" else []),
         *(["operands = [np.moveaxis(a, 1, -1).copy() if a.ndim > 2 else a for a in operands]"]
           if about["layout"] == "NHWC" else []),
         f"operands = [{_LAYOUTS[case.layout]} for a in operands]",
         "kept = [np.array(a) for a in operands]",
-        *(_loading(case, torch) if about["layer"] else []),
-        *_calling(case, torch, "call" if about["layer"] else ""),
+        *_calling(case, torch),
         f"for name, a, b in zip({list(case.operands)!r}, kept, operands):",
         "    if not np.array_equal(np.array(b.detach() if hasattr(b, 'detach') else b), a, equal_nan=True):",
         "        print('changed:', name)",
@@ -259,47 +259,41 @@ def _script(about: dict[str, Any], case: Case) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _loading(case: Case, torch: bool) -> list[str]:
-    """A layer called with the operands as its weights; no bias is one of zeros."""
-    if "pool" in case.operation.kind:
-        return ["call = lambda x, **given: getattr(module, name)(x)"]
-    zeros = "torch.zeros(len(layer.bias), dtype=w.dtype)" if torch else "np.zeros(len(layer.bias), w.dtype)"
-    lines = [
-        "def call(x, w, b=None, layer=getattr(module, name), **given):",
-        "    own = {'weight': w} if getattr(layer, 'bias', None) is None else "
-        f"{{'weight': w, 'bias': {zeros} if b is None else b}}",
-    ]
-    if not torch:
-        return [*lines, "    vars(layer).update(own)", "    return layer(x)"]
-    added = f"b.reshape(-1, *(1,) * {case.operation.rank})"  # so that there is a gradient
-    return [
-        *lines,
-        f"    return torch.func.functional_call(layer, own, (x,)) + (0 if b is None or len(own) == 2 else {added})",
-    ]
-
-
-def _calling(case: Case, torch: bool, call: str) -> list[str]:
+def _calling(case: Case, torch: bool) -> list[str]:
     arguments = ", ".join(f"{name}={value!r}" for name, value in case.arguments.items())
     arguments = f", {arguments}" if arguments else ""
     one = len(case.operation.results) == 1
     name = case.operation.name
     if not torch:
-        function = call or f"getattr(module, name or {name!r})"
-        lines = [f"function = {function}", f"results = function(*operands{arguments})"]
+        lines = [f"function = getattr(module, name or {name!r})", f"results = function(*operands{arguments})"]
         return [*lines, *(["results = [results]"] if one else [])]
     hand = "operands = [torch.from_numpy(np.array(a)) for a in operands]"
     if "backward" not in case.operation.kind:
-        function = call or f"getattr(module, name or {name!r})"
-        return [hand, f"results = [{function}(*operands{arguments}).detach().numpy()]"]
+        call = f"results = [getattr(module, name or {name!r})(*operands{arguments}).numpy()]"
+        return [hand, call]
     leaves = (
         ", torch.zeros(len(operands[2]), dtype=operands[2].dtype)" if case.operation.kind == "conv_backward" else ""
     )
     return [
         hand,
         f"leaves = [a.requires_grad_() for a in (*operands[1:]{leaves})]",
-        f"out = {call or f'getattr(module, name or {case.operation.forward!r})'}(*leaves{arguments})",
+        f"out = getattr(module, name or {case.operation.forward!r})(*leaves{arguments})",
         "results = [g.numpy() for g in torch.autograd.grad(out, leaves, operands[0])]",
     ]
+
+
+def _layer(case: Case, torch: bool) -> list[str]:
+    """In place of a layer, a function that calls it with the operands as its weights; no bias is one of zeros."""
+    if "pool" in case.operation.kind:
+        return ["setattr(module, name, lambda x, layer=getattr(module, name), **given: layer(x))"]
+    zeros = "torch.zeros(len(layer.bias), dtype=w.dtype)" if torch else "np.zeros(len(layer.bias), w.dtype)"
+    biased = f"{{'weight': w, 'bias': {zeros} if b is None else b}}"
+    own = f"{{'weight': w}} if getattr(layer, 'bias', None) is None else {biased}"
+    lines = ["setattr(module, name, lambda x, w, b=None, layer=getattr(module, name), **given:"]
+    if not torch:
+        return [*lines, f"    vars(layer).update({own}) or layer(x))"]
+    added = f"0 if b is None or layer.bias is not None else b.reshape(-1, *(1,) * {case.operation.rank})"
+    return [*lines, f"    torch.func.functional_call(layer, {own}, (x,)) + ({added}))"]
 
 
 def _safe(text: str) -> str:
