@@ -37,6 +37,11 @@ A function is called as in torch.nn.functional, for example conv2d(input,
 weight, bias=None, stride=1, padding=0, dilation=1, groups=1), with numpy
 arrays unless --array says otherwise. It may raise NotImplementedError for
 what it does not support. Its code is run with your rights.
+
+TARGET may also be a layer with weights of its own, a torch.nn.Module or
+another callable object with `weight`, `bias` and `stride`, `padding` ... as
+torch.nn.Conv2d has them: its geometry fixes the calls, each call loads the
+weights. Write max_pool2d=mine.py:layer for one that only has a window.
 """
 START = """\
 examples:
@@ -54,6 +59,7 @@ EXAMPLES = """\
 examples:
   refconv check torch                 PyTorch, every operation it has
   refconv check mine.py:conv2d        a function in a file
+  refconv check mine.py:layer         a layer with weights, as torch.nn.Conv2d
   refconv check conv2d=pkg.kernels:my_conv --dtype float32 --fix kernel_size=3
   refconv check mine.py --algorithm 'winograd(4,3)' --profile standard
 

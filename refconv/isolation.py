@@ -70,7 +70,8 @@ def isolated(targets: Sequence[str], limits: Limits) -> list[Subject]:
     subjects: list[Subject] = []
     for number, said in enumerate(process.started()):
         functions = dict.fromkeys(said["functions"], _elsewhere)
-        about = {"array": said["array"], "process": process, "number": number}
+        held = {name: tuple(v) if isinstance(v, list) else v for name, v in said["held"].items()}
+        about = {"array": said["array"], "held": held, "process": process, "number": number}
         subjects.append(Isolated(said["name"], functions, Claims(**said["claims"]), **about))
     return subjects
 

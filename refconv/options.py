@@ -196,7 +196,7 @@ def _described(subject: Subject, option: Callable[[str], Any]) -> Subject:
         claims: Claims = replace(subject.claims, **said)
     except ValueError as error:
         raise TargetError(str(error)) from None
-    scope = replace(subject.scope, fix=_fixes(option("fix")), ceil_rule=claims.ceil_rule)
+    scope = replace(subject.scope, fix=_held(subject, _fixes(option("fix"))), ceil_rule=claims.ceil_rule)
     if option("dtype"):
         scope = replace(scope, dtypes=_dtypes(option("dtype")))
     array, layout = option("array") or subject.array, option("layout")
@@ -277,6 +277,15 @@ def _fixes(given: Sequence[str]) -> dict[str, Any]:
             raise TargetError(f"--fix is given twice for {name}: {out[name]} and {text}")
         out[name] = _value(name, text)
     return out
+
+
+def _held(subject: Subject, fixes: dict[str, Any]) -> dict[str, Any]:
+    """What a layer holds fast by itself, and what is held fast besides."""
+    for name in fixes.keys() & subject.held.keys():
+        given, own = fixes[name], subject.held[name]
+        if own not in (given, (given,) * (len(own) if isinstance(own, tuple) else 1)):
+            raise TargetError(f"--fix is given for {name}, but {subject.name} has {name}={own!r}: change the layer")
+    return {**fixes, **subject.held}
 
 
 def _value(name: str, text: str) -> Any:

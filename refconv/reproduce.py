@@ -61,6 +61,7 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
         "claims": {name: getattr(subject.claims, name) for name in subject.claims.__dataclass_fields__},
         "array": subject.array,
         "device": subject.device,
+        "layer": bool(subject.held),
         "layout": subject.layout,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,6 +241,7 @@ def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
         "    spec.loader.exec_module(module)",
         "else:",
         "    module = importlib.import_module(source)",
+        *(_layer(case, torch) if about["layer"] else []),
         "def called(kind, names, arguments):",
         "    operands = [data[f'{kind}_{n}'] for n in names]",
         *(["    operands = [a.view('bfloat16') if a.dtype == 'uint16' else a for a in operands]"] if packed else []),
@@ -285,6 +287,20 @@ def _calling(case: Case, torch: bool) -> list[str]:
         f"out = getattr(module, name or {case.operation.forward!r})(*leaves, **arguments)",
         "results = [g.numpy() for g in torch.autograd.grad(out, leaves, operands[0])]",
     ]
+
+
+def _layer(case: Case, torch: bool) -> list[str]:
+    """In place of a layer, a function that calls it with the operands as its weights; no bias is one of zeros."""
+    if "pool" in case.operation.kind:
+        return ["setattr(module, name, lambda x, layer=getattr(module, name), **given: layer(x))"]
+    zeros = "torch.zeros(len(layer.bias), dtype=w.dtype)" if torch else "np.zeros(len(layer.bias), w.dtype)"
+    biased = f"{{'weight': w, 'bias': {zeros} if b is None else b}}"
+    own = f"{{'weight': w}} if getattr(layer, 'bias', None) is None else {biased}"
+    lines = ["setattr(module, name, lambda x, w, b=None, layer=getattr(module, name), **given:"]
+    if not torch:
+        return [*lines, f"    vars(layer).update({own}) or layer(x))"]
+    added = f"0 if b is None or layer.bias is not None else b.reshape(-1, *(1,) * {case.operation.rank})"
+    return [*lines, f"    torch.func.functional_call(layer, {own}, (x,)) + ({added}))"]
 
 
 def _safe(text: str) -> str:

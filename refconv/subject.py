@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from refconv import families
+from refconv import families, layered
 from refconv.bound import Claims
 from refconv.dtypes import Array, numpy_dtype
 from refconv.features import Scope
@@ -66,6 +66,7 @@ class Subject:
     device: str = "cpu"
     layout: str = "NCHW"
     claim_for: Callable[[Case], str] | None = None  # the error class of one call, where it depends on the call
+    held: Mapping[str, Any] = field(default_factory=dict)  # arguments that a layer with weights has by itself
 
     @property
     def printed(self) -> str:
@@ -360,7 +361,7 @@ def _autograd(function: Callable[..., Any], op: Operation, operands: list[Any], 
 
 
 def load(target: str, adapters: Mapping[str, Callable[[], Subject]]) -> Subject:
-    """The subject of a target: an adapter's name, `pkg.mod`, `file.py`, either with `:function`,
+    """The subject of a target: an adapter's name, `pkg.mod`, `file.py`, either with `:function` or `:layer`,
     and `operation=` in front where the function's name is not the operation's.
 
     >>> sorted(load("refconv:conv2d", {}).functions)
@@ -375,6 +376,8 @@ def load(target: str, adapters: Mapping[str, Callable[[], Subject]]) -> Subject:
     module = _module(source, target, adapters)
     if attribute:
         function = _attribute(module, attribute, target)
+        if layered.is_layer(function):
+            return _layer(target, function, operation)
         name = operation or attribute.rpartition(".")[2]
         if name not in OPERATIONS:
             raise TargetError(
@@ -391,6 +394,17 @@ def load(target: str, adapters: Mapping[str, Callable[[], Subject]]) -> Subject:
             f"write OPERATION={target}:FUNCTION; operations are {', '.join(OPERATIONS)}"
         )
     return _subject(target, functions)
+
+
+def _layer(target: str, layer: Any, operation: str) -> Subject:
+    """A layer with weights of its own; its geometry fixes the calls, each call brings its weights."""
+    try:
+        name, function, held = layered.as_function(layer, operation)
+    except (ValueError, TypeError) as error:
+        raise TargetError(f"target {target!r}: {error}") from None
+    array = "torch" if any(c.__module__.startswith("torch.nn.") for c in type(layer).__mro__) else "numpy"
+    setattr(function, ATTRIBUTE, {"array": array, **(getattr(layer, ATTRIBUTE, None) or {})})
+    return replace(_subject(target, {name: function}), held=held)
 
 
 def merge(subjects: Iterable[Subject]) -> list[Subject]:
@@ -410,7 +424,7 @@ def merge(subjects: Iterable[Subject]) -> list[Subject]:
 
 
 def _joined(name: str, first: Subject, second: Subject) -> Subject:
-    if first.claim_for or second.claim_for or first.array != second.array:
+    if first.claim_for or second.claim_for or first.array != second.array or first.held != second.held:
         raise TargetError(f"targets {first.name!r} and {second.name!r} cannot be one subject: check them one at a time")
     said = _agreed(name, [_said(first.claims), _said(second.claims)])
     return replace(first, name=name, functions={**first.functions, **second.functions}, claims=Claims(**said))

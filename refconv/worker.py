@@ -149,7 +149,8 @@ def _tuples(value: Any) -> Any:
 
 def _described(subject: Subject) -> dict[str, Any]:
     claims = {name: getattr(subject.claims, name) for name in subject.claims.__dataclass_fields__}
-    return {"name": subject.name, "functions": list(subject.functions), "claims": claims, "array": subject.array}
+    about = {"name": subject.name, "functions": list(subject.functions), "claims": claims, "array": subject.array}
+    return {**about, "held": dict(subject.held)}
 
 
 def _limit(memory: int) -> None:
