@@ -17,6 +17,7 @@ PACKAGE = ROOT / "refconv"
 LAYERS = {
     "dtypes": 0,
     "spec": 1,
+    "workloads": 0,
     "algorithms": 2,
     "receptive": 2,
     "exact": 2,
