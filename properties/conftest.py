@@ -45,7 +45,7 @@ def pytest_configure(config):
         raise pytest.UsageError("-n is given, but a verdict needs every law in one process")
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
-        config.stash[JSON] = options.json_file(config.getoption)
+        config.stash[JSON] = options.file(config.getoption, "json")
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
             config.stash[SUBJECTS] = options.subjects(targets, config.getoption)

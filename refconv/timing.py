@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ROUNDS", "Ratio", "interleaved", "ratio"]
+__all__ = ["ROUNDS", "Ratio", "Times", "interleaved", "ratio"]
 
 ROUNDS = 11  # the fewest of which a median is given
 ENOUGH = 1e-3  # seconds: shorter calls are repeated within one sample

@@ -38,6 +38,7 @@ LAYERS = {
     "sensitivity": 5,
     "subject": 6,
     "law": 7,
+    "clock": 6.5,
     "isolation": 7,
     "worker": 8,
     "adapters": 7,
@@ -45,8 +46,12 @@ LAYERS = {
     "diagnose": 8,
     "options": 8,
     "reproduce": 8,
+    "peak": 1,
+    "bench": 9,
     "verdict": 9,
     "report": 10,
+    "files": 0,
+    "bench_command": 10.5,
     "cli": 11,
 }
 DOORS = {"convolution", "pooling", "signal", "receptive"}
