@@ -27,6 +27,7 @@ WORK = {
         ("resnet-64@56", "float32", False, "auto"),
         ("resnet-64@56", "float32", False, "im2col"),
         ("resnet-64@56", "float32", False, "winograd"),
+        ("resnet-64@56", "float32", False, "fastest"),
         ("resnet-64@56", "float64", False, "auto"),
         ("resnet-128@28", "float32", True, "auto"),
         ("resnet-3x3s2", "float32", False, "auto"),
@@ -99,7 +100,7 @@ def main() -> None:
             if "work" in request:
                 call = prepared(request["work"])
             answer = {"seconds": sample(call, request.get("repeats", 1))}
-        except (NotImplementedError, AttributeError, TypeError) as error:
+        except (NotImplementedError, AttributeError, TypeError, ValueError) as error:
             answer = {"lacks": f"{type(error).__name__}: {error}"[:200]}
         print(json.dumps(answer), flush=True)
 

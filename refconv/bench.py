@@ -37,6 +37,7 @@ __all__ = ["EXIT_CODES", "Bench", "Row", "bench", "pinned", "rivals"]
 EXCERPTS = 4  # of each result, of every call
 # A product reaches at least 80 % of what the processor can do: 90 % and more [Goto & van de Geijn 2008, section 7].
 REACHED = 0.8
+BEST = "refconv-fastest" if "refconv-fastest" in ADAPTERS else "refconv"  # of our references
 EXIT_CODES = {"timed": 0, "refused": 1, "nothing": 5}
 
 
@@ -112,8 +113,10 @@ def pinned(threads: int) -> Iterator[None]:
 
 
 def rivals(subject: Subject, limits: Limits) -> dict[str, Subject]:
-    """What the subject is timed beside: our reference, and PyTorch where it is installed, on the subject's device."""
-    out = {"refconv": isolated(["refconv"], limits)[0]}
+    """What the subject is timed beside: our fastest reference, and PyTorch where it is installed, on the subject's
+    device."""
+    own = replace(isolated([BEST], limits)[0], claim_for=ADAPTERS[BEST]().claim_for)
+    out: dict[str, Subject] = {"refconv": own}
     if ADAPTERS["torch"].installed:
         out["torch"] = replace(isolated(["torch"], limits)[0], device=subject.device)
     return out

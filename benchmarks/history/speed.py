@@ -31,10 +31,15 @@ def _workload(layer, dtype, backward=False):
 
 
 def _reference(workload, operands):
+    """By the method that takes the least time, in commits that have one of that name for the operation."""
     import refconv
 
     function = getattr(refconv, workload.operation)
-    return lambda: function(*operands, **workload.arguments)
+    try:
+        function(*operands, **workload.arguments, method="fastest")
+    except ValueError:
+        return lambda: function(*operands, **workload.arguments)
+    return lambda: function(*operands, **workload.arguments, method="fastest")
 
 
 def _torch(workload, operands, device="cpu"):
