@@ -26,6 +26,7 @@ def test_every_workload_is_measured():
     }
     assert {w.group for w, part in found if part == "weight"} == set(table.GRADIENTS)
     assert {w.group for w, part in found if part == "backward"} == {"max-pool", "avg-pool"}
+    assert [part for w, part in table.plan(("vgg-256@56",)) if w.dtype == "float64"] == ["forward"]
     assert [part for w, part in table.plan(("lenet-c1",)) if w.dtype == "float64"] == [
         *("forward", "weight", "input"),
         "forward",
