@@ -8,7 +8,6 @@ import pickle
 import re
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import replace
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from refconv import options, reproduce, verdict, xfails
+from refconv import files, options, reproduce, verdict, xfails
 from refconv.adapters import ADAPTERS
 from refconv.isolation import Ended
 from refconv.law import Judged
@@ -54,7 +53,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
     try:
-        config.stash[FILES] = {name: options.report_file(name, config.getoption) for name in REPORTS}
+        config.stash[FILES] = {name: options.file(config.getoption, name) for name in REPORTS}
         config.stash[XFAILS] = xfails.read(config.getoption("xfails"))
         config.stash[EFFORT] = options.effort(config.getoption)
         with _unheard(config):
@@ -353,21 +352,7 @@ class _Progress:
 
 
 def _write(path, text):
-    """To a temporary file beside it, then renamed: nothing half-written is left."""
-    path = path.resolve()
-    if path.exists() and not path.is_file():  # a pipe or a device cannot be renamed to
-        path.write_text(text + "\n", encoding="utf-8")
-        return
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        os.umask(mask := os.umask(0))
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink()
-        raise
+    files.write(path, text + "\n")
 
 
 def _append(path, text):

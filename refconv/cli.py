@@ -1,4 +1,4 @@
-"""The command line: `refconv check`, `refconv replay`, `refconv list` and `refconv schema`."""
+"""The command line: `refconv check`, `refconv bench`, `refconv replay`, `refconv list` and `refconv schema`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from refconv import __version__, reproduce
+from refconv import __version__, bench_command, reproduce
 from refconv.adapters import ADAPTERS
 from refconv.options import OPTIONS
 from refconv.spec import OPERATIONS, Operation
@@ -47,6 +47,7 @@ START = """\
 examples:
   refconv check mine.py:conv2d    is the function conv2d in mine.py right?
   refconv check torch             is PyTorch?
+  refconv bench mine.py:conv2d    how fast is it, beside PyTorch?
   refconv list                    how operations are called, what has a name
 
 `refconv check --help` shows how to say what an implementation claims.
@@ -86,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "schema":
             print(schema_file().read_text(encoding="utf-8"), end="")
             return 0
+        if options.command == "bench":
+            return bench_command.run(options)
         if options.command == "replay":
             return _replay(Path(options.folder), options.in_process)
     except KeyboardInterrupt:
@@ -127,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--in-process", action="store_true", help="run the subject in this process (for debuggers)")
     commands.add_parser("list", help="show operations and the short names of targets")
     commands.add_parser("schema", help="print the JSON schema of what `refconv check --json` writes")
+    bench_command.add(commands)
     return parser
 
 

@@ -32,11 +32,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from refconv.bound import Claims
+from refconv.clock import Reading
 from refconv.dtypes import Array, numpy_dtype
 from refconv.spec import Case
 from refconv.subject import Call, Declined, Failure, Subject, TargetError, arrange, short
 
-__all__ = ["LENGTH", "Ended", "Isolated", "Limits", "isolated", "send"]
+__all__ = ["LENGTH", "Ended", "Isolated", "Limits", "Timed", "isolated", "send"]
 
 GUARD = 256  # bytes before and behind every operand
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -90,6 +91,26 @@ class _Kept:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """What a timed call gave, its operands afterwards, its seconds, and those until the reply was here."""
+
+    results: dict[str, Array]
+    handed: dict[str, Array]
+    seconds: float
+    passed: float
+
+
+def _given_up(reply: dict[str, Any]) -> None:
+    """Raises Declined or Failure where the reply says that there is no result."""
+    if "declined" in reply:
+        raise Declined(short(reply["declined"]))
+    if "failure" in reply:
+        raise Failure(short(reply["failure"]))
+    if "raised" in reply:
+        raise Failure(f"raised {short(reply['raised'])}")
+
+
+@dataclass(frozen=True)
 class Isolated(Subject):
     """A subject in a process of its own; a call that ends it is a Failure, and the next one starts another."""
 
@@ -115,14 +136,8 @@ class Isolated(Subject):
 
     def call(self, case: Case, memory: Call | None = None, keep: bool = False, watch: bool = False) -> Call:
         reply, places = self._asked("call", case, memory, keep, watch)
-        if "declined" in reply:
-            raise Declined(short(reply["declined"]))
-        if "failure" in reply:
-            raise Failure(short(reply["failure"]))
-        if "raised" in reply:
-            raise Failure(f"raised {short(reply['raised'])}")
-        operands = {name: self.axes_in(self.process.array(place)) for name, place in places.items()}
-        handed = {name: np.array(a) for name, a in operands.items()}
+        _given_up(reply)
+        handed = self._handed(places)
         kept = _Kept(self.process.turn, self.process.life, places)
         results = self._taken(reply, case)
         try:
@@ -131,6 +146,32 @@ class Isolated(Subject):
         except (KeyError, TypeError, ValueError):
             self.process.forged()
         return Call(results, handed, {"": kept}, lambda: self._present(kept, case), shared, disturbed)
+
+    def timed(self, case: Case, memory: Call) -> Timed:
+        """One call on new values in the memory of the operands of another, by its process's clock and by ours.
+
+        Raises Failure where the call fails, or where the clock of its process cannot be true.
+        """
+        start = time.perf_counter()
+        reply, places = self._asked("time", case, memory, False, False)
+        passed = time.perf_counter() - start
+        _given_up(reply)
+        results = self._taken(reply, case)
+        try:
+            glances = {name: (list(map(int, at)), list(map(float, v))) for name, (at, v) in reply["glances"].items()}
+            reading = Reading(float(reply["seconds"]), glances)
+            changed = reading.changed(results)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            self.process.forged()
+        if changed:
+            raise Failure(f"`{changed}` was still being written when the call had returned")
+        if not 0 < reading.seconds <= passed:
+            raise Failure(f"its clock says {reading.seconds:g} seconds of a call that took {passed:g} with its reply")
+        return Timed(results, self._handed(places), reading.seconds, passed)
+
+    def _handed(self, places: dict[str, Any]) -> dict[str, Array]:
+        """The operands as they are now."""
+        return {name: np.array(self.axes_in(self.process.array(place))) for name, place in places.items()}
 
     def attempt(self, case: Case) -> dict[str, Array]:
         reply, _ = self._asked("attempt", case, None, False, False)

@@ -22,7 +22,7 @@ from refconv.spec import OPERATIONS, Case, Operation, conv_spec, pool_spec
 from refconv.strategies import DTYPES, Scope, cases
 from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
-__all__ = ["OPTIONS", "PROFILES", "effort", "failures", "report_file", "subjects"]
+__all__ = ["OPTIONS", "PROFILES", "effort", "failures", "file", "limits_of", "subjects"]
 
 # Examples of a law with share 1. For PyTorch, on one core: about half a minute in quick, four minutes in thorough.
 PROFILES = {"quick": 24, "standard": 160, "thorough": 240}
@@ -134,11 +134,13 @@ def effort(option: Callable[[str], Any]) -> Effort:
         raise TargetError(f"--seed is {seed!r}, but must be an integer") from None
 
 
-def subjects(targets: Sequence[str], option: Callable[[str], Any]) -> list[tuple[Subject, list[Operation]]]:
+def subjects(
+    targets: Sequence[str], option: Callable[[str], Any], apart: bool = False
+) -> list[tuple[Subject, list[Operation]]]:
     """The subjects of the targets with all that the options say of them, and which operations are judged."""
     wanted = _operations(option("operation"))
     out = []
-    for subject in _loaded(list(dict.fromkeys(targets)), option):
+    for subject in _loaded(list(dict.fromkeys(targets)), option, apart):
         described = _described(subject, option)
         judged = [op for op in described.operations if not wanted or op.name in wanted]
         if not judged:
@@ -153,9 +155,10 @@ def subjects(targets: Sequence[str], option: Callable[[str], Any]) -> list[tuple
     return out
 
 
-def _loaded(targets: list[str], option: Callable[[str], Any]) -> list[Subject]:
-    """The subjects of targets, each source in a process of its own; refconv's own references stay in this one."""
-    limits = _limits(option)
+def _loaded(targets: list[str], option: Callable[[str], Any], apart: bool) -> list[Subject]:
+    """The subjects of targets, each source in a process of its own; refconv's own references stay in this one, unless
+    they too are to be apart."""
+    limits = limits_of(option)
     if option("in_process"):
         return merge([load(target, ADAPTERS) for target in targets])
     sources: dict[str, list[str]] = {}
@@ -165,11 +168,18 @@ def _loaded(targets: list[str], option: Callable[[str], Any]) -> list[Subject]:
     for source, several in sources.items():
         adapter = ADAPTERS.get(source)
         here = adapter is not None and not (adapter.needs and adapter.installed)  # or not anywhere: it says so
-        subjects += merge([load(t, ADAPTERS) for t in several]) if here else isolated(several, limits)
+        own = merge([load(t, ADAPTERS) for t in several]) if here else []
+        subjects += own if own and not apart else _with_classes(isolated(several, limits), own)
     return subjects
 
 
-def _limits(option: Callable[[str], Any]) -> Limits:
+def _with_classes(subjects: list[Subject], own: list[Subject]) -> list[Subject]:
+    """Our references elsewhere; the class that the registry states for each call is known here."""
+    return [replace(s, claim_for=known.claim_for) for s, known in zip(subjects, own, strict=True)] if own else subjects
+
+
+def limits_of(option: Callable[[str], Any]) -> Limits:
+    """What one call may take, from `--timeout` and `--memory`."""
     numbers = {}
     for name, least, unit in (("timeout", 0.0, "seconds"), ("memory", -1.0, "GiB")):
         try:
@@ -241,8 +251,8 @@ def _having_dtypes(judged: Sequence[Operation], subject: Subject) -> list[Operat
     return out
 
 
-def report_file(name: str, option: Callable[[str], Any]) -> Path | None:
-    """Where a report is written (`--json`, `--html`, `--junit`); that it can be is known before anything is judged."""
+def file(option: Callable[[str], Any], name: str) -> Path | None:
+    """Where an option says that what was found is written; that it can be is known before anything is judged."""
     if option(name) is None:
         return None
     path = Path(option(name))

@@ -173,7 +173,21 @@ class Subject:
             raw = self._invoke(case, given)
             if np.geterr() != state:
                 raise Failure("changed how NumPy treats floating-point errors (numpy.seterr)")
-        return self._results(case, raw)
+        return self.returned(case, raw)
+
+    def prepared(self, case: Case, given: dict[str, Any]) -> Callable[[], Any]:
+        """What a clock is to be set around: the subject's own function and nothing beside it.
+
+        Of gradients that are derived by automatic differentiation it is the backward pass; the forward pass is done
+        here.
+        """
+        name, arguments = case.operation.name, dict(case.arguments)
+        operands = [given[n] for n in case.operation.operands if n in given]
+        function = self.functions.get(name)
+        if function is None:
+            return _backward_pass(self.functions[case.operation.forward], case.operation, operands, arguments)
+        own = function
+        return lambda: own(*operands, **arguments)
 
     def _invoke(self, case: Case, given: dict[str, Any]) -> Any:
         name, arguments = case.operation.name, dict(case.arguments)
@@ -191,7 +205,8 @@ class Subject:
             pass  # a function without a signature: it says itself what it refuses
         return function(*operands, **arguments)
 
-    def _results(self, case: Case, raw: Any) -> dict[str, Array]:
+    def returned(self, case: Case, raw: Any) -> dict[str, Array]:
+        """What a function returned, as named views of its memory. Raises Failure where it is something else."""
         names = case.operation.results
         values = (raw,) if len(names) == 1 else raw
         if not isinstance(values, (tuple, list)) or len(values) != len(names):
@@ -346,6 +361,13 @@ def _from_torch(tensor: Any) -> Array:
 
 def _autograd(function: Callable[..., Any], op: Operation, operands: list[Any], arguments: dict[str, Any]) -> Any:
     """The gradient by PyTorch's automatic differentiation of the subject's own forward operation."""
+    return _backward_pass(function, op, operands, arguments)()
+
+
+def _backward_pass(
+    function: Callable[..., Any], op: Operation, operands: list[Any], arguments: dict[str, Any]
+) -> Callable[[], Any]:
+    """The forward operation is done, and its derivative left to be called, any number of times."""
     import torch
 
     grad_output, *leaves = (a.detach() for a in operands)
@@ -353,8 +375,13 @@ def _autograd(function: Callable[..., Any], op: Operation, operands: list[Any], 
     if op.kind == "conv_backward":
         weight = leaves[1]
         leaves.append(torch.zeros(weight.shape[0], dtype=weight.dtype, device=weight.device).requires_grad_())
-    gradients = torch.autograd.grad(function(*leaves, **arguments), leaves, grad_output)
-    return gradients if len(op.results) > 1 else gradients[0]
+    output = function(*leaves, **arguments)
+
+    def backward() -> Any:
+        gradients = torch.autograd.grad(output, leaves, grad_output, retain_graph=True)
+        return gradients if len(op.results) > 1 else gradients[0]
+
+    return backward
 
 
 # ------------------------------------------------------------------------------------------------ targets

@@ -5,6 +5,7 @@ What this process says is a claim and no more: the exact value, the bound and th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from refconv import clock
 from refconv.adapters import ADAPTERS
 from refconv.dtypes import Array, numpy_dtype
 from refconv.isolation import LENGTH, send
@@ -22,6 +24,7 @@ from refconv.subject import Declined, Failure, Subject, TargetError, load, merge
 
 __all__ = ["main"]
 
+SHORT = 0.01  # seconds: a call that was shorter is made once untimed before it is timed
 KEPT = 4  # calls whose operands and results are still there
 
 
@@ -52,6 +55,7 @@ class _Server:
         self.view: mmap.mmap | None = None
         self.subjects: list[Subject] = []
         self.kept: dict[int, tuple[dict[str, Any], dict[str, Array]]] = {}
+        self.seconds = 0.0  # what the last timed call took
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "load":
@@ -84,9 +88,15 @@ class _Server:
             given = {name: subject.hand_over(a) for name, a in arrays.items()}
         else:
             given, _ = self.kept[request["again"]]
+            if request["do"] == "time" and self.seconds < SHORT:
+                self._warm(subject, case, given)
             subject.overwrite(given, arrays)
+        reading = {}
         try:
-            if request["do"] == "attempt":
+            if request["do"] == "time":
+                returned, found = clock.timed(subject, case, given)
+                self.seconds, reading, disturbed = found.seconds, vars(found), ()
+            elif request["do"] == "attempt":
                 returned, disturbed = subject.run(case, given), ()
             else:
                 returned, disturbed = subject.answer(case, given, request["watch"])
@@ -106,7 +116,12 @@ class _Server:
                 del self.kept[next(iter(self.kept))]
         handed = {name: subject.seen(a) for name, a in given.items()}
         answer = self._placed(returned, shared(returned, handed), request["at"], request["size"])
-        return {**answer, "disturbed": list(disturbed)}
+        return {**answer, **reading, "disturbed": list(disturbed)}
+
+    def _warm(self, subject: Subject, case: Case, given: dict[str, Any]) -> None:
+        """A call on the values before: code and caches are as warm as within a series of calls."""
+        with contextlib.suppress(Exception):
+            subject.prepared(case, given)()
 
     def _only_one(self) -> None:
         """A fork of the subject's that returns here has nothing to say."""
