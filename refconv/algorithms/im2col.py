@@ -1,7 +1,7 @@
 """Convolution as one matrix product with the patches of the input (im2col); the gradient folds them back (col2im).
 
 The patches of a whole input are `prod(kernel_size)` times as large as the input, so they are made block by block
-into one scratch buffer that stays in the cache. The border is materialised: an infinite weight over a padded tap
+into one buffer that stays in the cache. The border is materialised: an infinite weight over a padded tap
 gives NaN.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv.scratch import buffer
 from refconv.spec import ConvSpec, Sizes
 
 __all__ = ["conv", "fold", "input_grad", "patches", "weight_grad"]
@@ -22,7 +23,7 @@ __all__ = ["conv", "fold", "input_grad", "patches", "weight_grad"]
 Array = NDArray[Any]
 Box = tuple[slice, ...]
 
-BLOCK_BYTES = 2**22  # of patches at a time: about a core's share of the last-level cache
+BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
 
@@ -100,31 +101,17 @@ def _channels_first(x: Array, box: Box) -> Array:
     return x[(box[0], slice(None), slice(None), *box[1:])].transpose(1, 2, 0, *range(3, x.ndim))
 
 
-class _Scratch:
-    """One buffer for all blocks of a call: fresh pages for each would cost more than the copy."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.buffer = np.empty(0, dtype)
-
-    def __call__(self, shape: Sizes) -> Array:
-        size = math.prod(shape)
-        if size > self.buffer.size:
-            self.buffer = np.empty(size, self.buffer.dtype)
-        return self.buffer[:size].reshape(shape)
-
-
 class _Columns:
-    """Copies windows, box by box, into one scratch buffer; each is a (groups, C prod(k), positions) matrix."""
+    """Copies windows, box by box, into one buffer; each is a (groups, C prod(k), positions) matrix."""
 
     def __init__(self, x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> None:
         self.windows = _windows(_padded(_grouped(x, spec.groups), spec), kernel_size, output_size, spec)
         self.rows = self.windows.shape[: 2 + spec.rank]  # (groups, C/groups, *k)
-        self.scratch = _Scratch(x.dtype)
         self.bytes_each = math.prod(self.rows) * x.itemsize
 
     def __call__(self, box: Box) -> Array:
         shape = (*self.rows, *_span(box))
-        columns = self.scratch(shape)
+        columns = buffer("columns", shape, self.windows.dtype)
         np.copyto(columns, self.windows[_space(box)])
         return columns.reshape(shape[0], math.prod(shape[1 : len(self.rows)]), math.prod(_span(box)))
 
@@ -221,10 +208,9 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     transposed = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
     gs = _grouped(grad_output, groups)
     grad = np.zeros((groups, w.shape[1], batch, *_padded_size(spec, input_size)), gs.dtype)
-    scratch = _Scratch(gs.dtype)
     for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize):
         g = _channels_first(gs, box).reshape(groups, gs.shape[2], math.prod(_span(box)))
-        columns = scratch((groups, math.prod(rows[1:]), g.shape[2]))
+        columns = buffer("columns", (groups, math.prod(rows[1:]), g.shape[2]), gs.dtype)
         columns = np.matmul(transposed, g, out=columns).reshape(*rows, *_span(box))
         _scatter(grad[:, :, box[0]], np.moveaxis(columns, (0, 1), (spec.rank, spec.rank + 1)), box[1:], spec)
     inner = np.moveaxis(grad[_inner(spec, input_size)], 2, 0)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv.scratch import buffer
 from refconv.spec import ConvSpec, Sizes
 
 __all__ = ["conv", "full_padding", "input_grad", "refuses", "tile", "transform_matrices"]
@@ -30,8 +31,8 @@ Matrix = tuple[tuple[Fraction, ...], ...]
 Box = tuple[slice, ...]
 
 LARGEST_TILE = 8  # m + r - 1: one more pair of points loses another two digits
-MANY_OUTPUTS = 14  # from here on F(4, r) pays, below it F(2, r)
-BLOCK_BYTES = 2**23  # of transformed tiles at a time
+LARGEST_M = 4
+BLOCK_BYTES = 3 * 2**20  # of tiles, and of kernels, at a time: they stay in the caches between products
 
 
 def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
@@ -116,18 +117,21 @@ def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
 
 
 def tile(spec: ConvSpec, input_size: Sizes, kernel_size: Sizes) -> Sizes:
-    """The m of F(m, r) on each axis: 4 where there are many outputs, 2 otherwise, 1 where the kernel is too long.
+    """The m of F(m, r) on each axis: that of 1, 2 and 4 with the fewest products, 1 where the kernel is too long.
 
     Tiles start at output 0. For a gradient or a transposed convolution ask with `full_padding` and the size of
-    its own operand.
+    its own operand. Three axes with m = 4 would lose too many digits.
 
-    >>> tile(ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1)), (56, 7), (3, 3))
+    >>> tile(ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1)), (56, 5), (3, 3))
     (4, 2)
     """
-    outputs = spec.output_size(input_size, kernel_size)
+    most = 2 if spec.rank > 2 else LARGEST_M
     return tuple(
-        max(1, min(4 if p > MANY_OUTPUTS and spec.rank < 3 else 2, p, LARGEST_TILE + 1 - r))
-        for p, r in zip(outputs, kernel_size, strict=True)
+        min(
+            (m for m in (1, 2, min(most, max(1, p))) if m == 1 or m + r - 1 <= LARGEST_TILE),
+            key=lambda m: (-(-p // m) * (m + r - 1), m),
+        )
+        for p, r in zip(spec.output_size(input_size, kernel_size), kernel_size, strict=True)
     )
 
 
@@ -146,21 +150,27 @@ def full_padding(spec: ConvSpec, input_size: Sizes, output_size: Sizes, kernel_s
     return ConvSpec(spec.stride, padding, spec.dilation, spec.groups)
 
 
-def _apply(matrix: Matrix, array: Array, axis: int, transposed: bool = False) -> Array:
-    """Multiply one axis of an array by a small matrix, one plane after the other; its zeros cost nothing."""
-    rows = tuple(zip(*matrix, strict=True)) if transposed else matrix
-    planes = np.moveaxis(array, axis, 0)
-    result = np.zeros((len(rows), *planes.shape[1:]), array.dtype)
-    for row, out in zip(rows, result, strict=True):
-        terms = [(c, plane) for c, plane in zip(row, planes, strict=True) if c]
-        for i, (c, plane) in enumerate(terms):
-            if i == 0:
-                np.multiply(plane, float(c), out=out)
-            elif abs(c) == 1:
-                (np.add if c > 0 else np.subtract)(out, plane, out=out)
-            else:
-                out += plane * float(c)
-    return np.moveaxis(result, 0, axis)
+def _numbers(matrix: Matrix, dtype: np.dtype[Any], transposed: bool = False) -> Array:
+    """An exact matrix, or its transpose, rounded to a format."""
+    rows = np.array([[float(value) for value in row] for row in matrix])
+    return np.ascontiguousarray(rows.T if transposed else rows, dtype=dtype)
+
+
+def _transformed(matrices: Sequence[Array], array: Array, name: str) -> Array:
+    """Each of the first axes multiplied by its small matrix: (*n, *rest) -> (*rows, *rest), one product an axis."""
+    shape = array.shape
+    for axis, matrix in enumerate(matrices):
+        shape = (*shape[:axis], len(matrix), *shape[axis + 1 :])
+        lines = array.reshape(math.prod(shape[:axis]), matrix.shape[1], math.prod(shape[axis + 1 :]))
+        size = (lines.shape[0], len(matrix), lines.shape[2])
+        array = np.matmul(matrix, lines, out=buffer(f"{name} {axis}", size, array.dtype))
+    return array.reshape(shape)
+
+
+def _copied(view: Array, name: str) -> Array:
+    copy = buffer(name, view.shape, view.dtype)
+    np.copyto(copy, view)
+    return copy
 
 
 def _placed(x: Array, spec: ConvSpec, size: Sizes) -> Array:
@@ -203,12 +213,17 @@ def _tiles(x: Array, m: Sizes, size: Sizes, counts: Sizes) -> Array:
     )
 
 
-def _kernel(w: Array, groups: int, matrices: Sequence[tuple[Matrix, Matrix, Matrix]]) -> Array:
-    """G g on every axis: (O, C/groups, *k) -> (*tile, groups, O/groups, C/groups)."""
-    kernel = np.moveaxis(w.reshape(groups, w.shape[0] // groups, *w.shape[1:]), (0, 1, 2), (-3, -2, -1))
-    for axis, (_, G, _) in enumerate(matrices):
-        kernel = _apply(G, kernel, axis)
-    return np.ascontiguousarray(kernel)
+def _kernels(w: Array, groups: int, matrices: Sequence[Array], kept: bool) -> Iterator[tuple[slice, Array]]:
+    """G g on every axis, some output channels of each group at a time: (*tile, groups, some of O/groups, C/groups).
+
+    Unless they are `kept`, each takes the place of the one before it.
+    """
+    rank, outputs = len(matrices), w.shape[0] // groups
+    taps_first = np.moveaxis(w.reshape(groups, outputs, *w.shape[1:]), (0, 1, 2), (rank, rank + 1, rank + 2))
+    room = BLOCK_BYTES // max(1, math.prod(map(len, matrices)) * groups * w.shape[1] * w.itemsize)
+    for number, (some,) in enumerate(_blocks((outputs,), room)):
+        kernels = _copied(taps_first[..., some, :], "kernels")
+        yield some, _transformed(matrices, kernels, f"kernels {number if kept else ''}")
 
 
 def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
@@ -220,33 +235,34 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
     rank, groups, batch = spec.rank, spec.groups, x.shape[0]
     kernel_size, output_size = w.shape[2:], spec.output_size(x.shape[2:], w.shape[2:])
     m = tile(spec, x.shape[2:], kernel_size)
-    matrices = [transform_matrices(outputs, taps) for outputs, taps in zip(m, kernel_size, strict=True)]
-    size = tuple(outputs + taps - 1 for outputs, taps in zip(m, kernel_size, strict=True))
+    exact = [transform_matrices(outputs, taps) for outputs, taps in zip(m, kernel_size, strict=True)]
+    to_outputs = [_numbers(A, x.dtype, transposed=True) for A, _, _ in exact]
+    of_kernel = [_numbers(G, x.dtype) for _, G, _ in exact]
+    of_input = [_numbers(B, x.dtype, transposed=True) for _, _, B in exact]
+    size = tuple(map(len, of_input))
     counts = tuple(-(-p // outputs) for p, outputs in zip(output_size, m, strict=True))
     needed = tuple((c - 1) * outputs + t if c else t for c, outputs, t in zip(counts, m, size, strict=True))
     xs = _placed(x.reshape(batch, groups, x.shape[1] // groups, *x.shape[2:]), spec, needed)
-    tiles, kernel = _tiles(xs, m, size, counts), _kernel(w, groups, matrices)
-    y = np.empty((batch, *kernel.shape[rank : rank + 2], *itertools.chain(*zip(counts, m, strict=True))), x.dtype)
+    tiles = _tiles(xs, m, size, counts)
+    y = np.empty((batch, groups, w.shape[0] // groups, *itertools.chain(*zip(counts, m, strict=True))), x.dtype)
     # (*m, groups, O/groups, N, *counts): where the outputs of each tile go.
     places = y.transpose(*range(4, y.ndim, 2), 1, 2, 0, *range(3, y.ndim, 2))
-    room = BLOCK_BYTES // max(1, math.prod(size) * x.shape[1] * x.itemsize)
-    for box in _blocks((batch, *counts), room):
-        places[_space(box)] = _tile_block(tiles[_space(box)], kernel, matrices)
+    boxes = list(_blocks((batch, *counts), BLOCK_BYTES // max(1, math.prod(size) * x.shape[1] * x.itemsize)))
+    kernels: Iterable[tuple[slice, Array]] = _kernels(w, groups, of_kernel, kept=len(boxes) > 1)
+    if len(boxes) > 1:
+        kernels = list(kernels)
+    for box in boxes:
+        some_tiles = tiles[_space(box)]
+        shape = some_tiles.shape[rank + 2 :]
+        d = _copied(some_tiles, "tiles").reshape(*some_tiles.shape[: rank + 2], math.prod(shape))
+        d = _transformed(of_input, d, "tiles")
+        for some, kernel in kernels:
+            products = np.matmul(kernel, d, out=buffer("products", (*kernel.shape[:-1], d.shape[-1]), x.dtype))
+            results = _transformed(to_outputs, products, "products")
+            places[(*(slice(None),) * (rank + 1), some, *box)] = results.reshape(*results.shape[:-1], *shape)
     whole = y.reshape(*y.shape[:3], *(c * outputs for c, outputs in zip(counts, m, strict=True)))
     kept = np.ascontiguousarray(whole[_space(slice(0, p) for p in output_size)])
     return kept.reshape(batch, w.shape[0], *output_size)
-
-
-def _tile_block(d: Array, kernel: Array, matrices: Sequence[tuple[Matrix, Matrix, Matrix]]) -> Array:
-    """A^T [(G g) o (B^T d)] with the sum over channels inside: (*tile, groups, C, *box) -> (*m, groups, O, *box)."""
-    rank, box = len(matrices), d.shape[len(matrices) + 2 :]
-    for axis, (_, _, B) in enumerate(matrices):
-        d = _apply(B, d, axis, transposed=True)
-    products: Array = np.matmul(kernel, d.reshape(*d.shape[: rank + 2], math.prod(box)))
-    y = products.reshape(*products.shape[:-1], *box)
-    for axis, (A, _, _) in enumerate(matrices):
-        y = _apply(A, y, axis, transposed=True)
-    return y
 
 
 def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
