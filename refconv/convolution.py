@@ -289,8 +289,6 @@ def _conv_backward(
     _check_overflow(g, None, positions)
 
     def gradients(chosen: Algorithm) -> tuple[Array, ...]:
-        if chosen.weight_grad is None:
-            raise NotImplementedError("it offers no gradient with respect to the weight")
         return (
             chosen.input_grad(g, w, spec, x.shape[2:]),
             chosen.weight_grad(g, x, spec, w.shape[2:]),

@@ -39,9 +39,7 @@ def _offers(op: Operation, way: str) -> bool:
         return way in signal.CONVOLVE
     if op.kind in _POOLING:
         return way in _POOLING[op.kind]
-    if way not in ALGORITHMS:
-        return False
-    return op.kind != "conv_backward" or ALGORITHMS[way].weight_grad is not None
+    return way in ALGORITHMS
 
 
 def _claim(way: str, case: Case) -> str:

@@ -29,7 +29,7 @@ class Algorithm:
     summary: str
     conv: Callable[[Array, Array, ConvSpec], Array]
     input_grad: Callable[[Array, Array, ConvSpec, Sizes], Array]
-    weight_grad: Callable[[Array, Array, ConvSpec, Sizes], Array] | None
+    weight_grad: Callable[[Array, Array, ConvSpec, Sizes], Array]
     refuses: Callable[[str, ConvSpec, Sizes, Sizes, np.dtype[Any]], str]
     claim: Callable[[str, ConvSpec, Sizes, Sizes], str]
 
@@ -75,8 +75,9 @@ def _winograd_claim(name: str, spec: ConvSpec, input_size: Sizes, kernel_size: S
     """winograd(m,r), or winograd(m1xm2,r1xr2) with one number for each axis where axes differ."""
     if OPERATIONS[name].kind != "conv":
         outputs = spec.output_size(input_size, kernel_size)
-        spec, input_size = winograd.full_padding(spec, input_size, outputs, kernel_size), outputs
-    pair = winograd.tile(spec, input_size, kernel_size), kernel_size
+        pair = winograd.gradient_tile(spec, input_size, outputs, kernel_size), kernel_size
+    else:
+        pair = winograd.tile(spec, input_size, kernel_size), kernel_size
     if all(len(set(sizes)) == 1 for sizes in pair):
         pair = pair[0][:1], pair[1][:1]
     return "winograd({},{})".format(*("x".join(map(str, sizes)) for sizes in pair))
@@ -124,7 +125,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         summary="minimal filtering F(m, r) on tiles; stride and dilation 1",
         conv=winograd.conv,
         input_grad=winograd.input_grad,
-        weight_grad=None,
+        weight_grad=winograd.weight_grad,
         refuses=winograd.refuses,
         claim=_winograd_claim,
     ),
