@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refconv.algorithms import im2col
+from refconv.algorithms import direct, im2col
 from refconv.spec import ConvSpec
 
 PLAIN = ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1))
@@ -73,6 +73,20 @@ def test_no_size_of_block_changes_a_result(budget, merged, monkeypatch):
     monkeypatch.setattr(im2col, "MERGED_POSITIONS", merged)
     for blocked, expected in zip(results(), whole, strict=True):
         assert np.array_equal(blocked, expected)
+
+
+@pytest.mark.parametrize("thin", [0, 64])
+@pytest.mark.parametrize(
+    "padding", [((0, 0), (0, 0)), ((2, 1), (0, 3)), ((6, 5), (4, 7))], ids=["none", "some", "much"]
+)
+def test_both_gradients_are_that_of_the_definition(thin, padding, monkeypatch):
+    """Folded, and by the rotated kernel, which crops where the padding is more than the kernel's."""
+    monkeypatch.setattr(im2col, "THIN", thin)
+    for groups, dilation in ((1, (1, 1)), (2, (2, 1)), (4, (1, 1))):
+        spec = ConvSpec((1, 1), padding, dilation, groups)
+        w, x = draw((4, 4 // groups, 2, 3), 1), draw((2, 4, 7, 6))
+        g = draw(direct.conv(x, w, spec).shape, 2)
+        assert np.array_equal(im2col.input_grad(g, w, spec, (7, 6)), direct.input_grad(g, w, spec, (7, 6)))
 
 
 @pytest.mark.parametrize("room", [0, 1, 2, 3, 7, 12, 35, 36, 1000])

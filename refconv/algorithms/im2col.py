@@ -24,6 +24,7 @@ Array = NDArray[Any]
 Box = tuple[slice, ...]
 
 BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
+THIN = 64  # output channels of a group, up to which a gradient is not folded
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
 
@@ -202,7 +203,14 @@ def _multiply(kernels: Array, columns: Array, y: Array, box: Box) -> None:
 
 
 def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
-    """col2im of W^T dY: grad_output (N, O, *output_size), w (O, C/groups, *kernel_size) -> (N, C, *input_size)."""
+    """col2im of W^T dY: grad_output (N, O, *output_size), w (O, C/groups, *kernel_size) -> (N, C, *input_size).
+
+    For stride 1 it is also dY, fully padded, convolved with the rotated kernel; copying dY's patches takes less time
+    than adding up columns where dY has few channels.
+    """
+    thin = w.shape[0] <= min(THIN * spec.groups, 3 * w.shape[1] * spec.groups) or math.prod(w.shape[2:]) == 1
+    if thin and all(s == 1 for s in spec.stride):
+        return _input_grad_rotated(grad_output, w, spec, input_size)
     kernel_size, groups, batch = w.shape[2:], spec.groups, grad_output.shape[0]
     rows = (groups, w.shape[1], *kernel_size)
     transposed = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
@@ -215,6 +223,23 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
         _scatter(grad[:, :, box[0]], np.moveaxis(columns, (0, 1), (spec.rank, spec.rank + 1)), box[1:], spec)
     inner = np.moveaxis(grad[_inner(spec, input_size)], 2, 0)
     return np.ascontiguousarray(inner).reshape(batch, groups * w.shape[1], *input_size)
+
+
+def _input_grad_rotated(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
+    """dX = dZ, fully padded, with the kernel rotated by 180 degrees; stride 1."""
+    swapped = w.reshape(spec.groups, w.shape[0] // spec.groups, *w.shape[1:]).swapaxes(1, 2)
+    rotated = np.flip(swapped, tuple(range(3, swapped.ndim)))
+    rotated = rotated.reshape(spec.groups * w.shape[1], swapped.shape[2], *w.shape[2:])
+    # Padding of e - 1 before, less what the convolution padded; negative where that is more: it crops.
+    padding = tuple(
+        (e - 1 - before, n - m + before)
+        for e, (before, _), n, m in zip(
+            spec.extent(w.shape[2:]), spec.padding, input_size, grad_output.shape[2:], strict=True
+        )
+    )
+    inside = _space(slice(max(0, -a), m - max(0, -b)) for m, (a, b) in zip(grad_output.shape[2:], padding, strict=True))
+    around = tuple((max(0, a), max(0, b)) for a, b in padding)
+    return conv(grad_output[inside], rotated, ConvSpec(spec.stride, around, spec.dilation, spec.groups))
 
 
 def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes) -> Array:
