@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from refconv.algorithms import ALGORITHMS, Algorithm, algorithm, choose
+from refconv.cost import fastest
 from refconv.spec import PADDING_MODES, ConvSpec, Sizes, conv_spec, transposed_spec
 
 __all__ = [
@@ -177,7 +178,8 @@ def _run(
     call: Callable[[Algorithm], tuple[Array, ...]],
 ) -> tuple[Array, ...]:
     """Do the call with the algorithm named, or say why it cannot and which can; IEEE results, no warnings."""
-    chosen = algorithm(choose(name, spec, shapes, dtype) if method == "auto" else method)
+    pick = {"auto": choose, "fastest": fastest}.get(method)
+    chosen = algorithm(pick(name, spec, shapes, dtype) if pick else method)
     sizes = shapes[0][2:], shapes[1][2:]
     reason = chosen.refuses(name, spec, *sizes, dtype)
     try:
@@ -335,7 +337,8 @@ def conv1d(
     padding_mode : str
         What the border holds: "zeros", "reflect", "replicate" or "circular".
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -396,7 +399,8 @@ def conv2d(
     padding_mode : str
         What the border holds: "zeros", "reflect", "replicate" or "circular".
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -459,7 +463,8 @@ def conv3d(
     padding_mode : str
         What the border holds: "zeros", "reflect", "replicate" or "circular".
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -519,7 +524,8 @@ def conv_transpose1d(
     groups : int
         Channels are split into so many independent convolutions.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -580,7 +586,8 @@ def conv_transpose2d(
     groups : int
         Channels are split into so many independent convolutions.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -644,7 +651,8 @@ def conv_transpose3d(
     groups : int
         Channels are split into so many independent convolutions.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -699,7 +707,8 @@ def conv1d_backward(
     stride, padding, dilation, groups
         As they were given to `conv1d`.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -753,7 +762,8 @@ def conv2d_backward(
     stride, padding, dilation, groups
         As they were given to `conv2d`.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -810,7 +820,8 @@ def conv3d_backward(
     stride, padding, dilation, groups
         As they were given to `conv3d`.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------

@@ -333,7 +333,7 @@ REFUSED = {
         ONE,
         {"padding_mode": "replicate", "padding": 5},
     ),
-    "`method` is 'fast', but must be one of auto, direct, fft, im2col, toeplitz, winograd": (
+    "`method` is 'fast', but must be one of auto, direct, fastest, fft, im2col, toeplitz, winograd": (
         ValueError,
         "conv1d",
         ONE,
@@ -389,5 +389,5 @@ def test_claims_name_the_class_of_error():
 
 def test_the_registry_is_keyed_by_name_and_lists_what_it_holds():
     assert [row.name for row in ALGORITHMS.values()] == METHODS
-    with pytest.raises(ValueError, match="must be one of auto, direct, fft, im2col, toeplitz, winograd"):
+    with pytest.raises(ValueError, match="must be one of auto, direct, fastest, fft, im2col, toeplitz, winograd"):
         algorithm("fastest")

@@ -41,7 +41,9 @@ def algorithm(name: str) -> Algorithm:
     'fft'
     """
     if name not in ALGORITHMS:
-        raise ValueError(f"`method` is {name!r}, but must be one of {', '.join(sorted([*ALGORITHMS, 'auto']))}")
+        raise ValueError(
+            f"`method` is {name!r}, but must be one of {', '.join(sorted([*ALGORITHMS, 'auto', 'fastest']))}"
+        )
     return ALGORITHMS[name]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from refconv.spec import ConvSpec, Pairs, Sizes
 
-__all__ = ["conv", "input_grad", "refuses", "transform_size", "weight_grad"]
+__all__ = ["conv", "input_grad", "refuses", "tiling", "transform_size", "weight_grad"]
 
 Array = NDArray[Any]
 
@@ -52,9 +52,7 @@ def _fast(n: int) -> int:
 def _cost(lengths: Sizes, padded: Sizes, extent: Sizes, x: Sizes, w: Sizes) -> float:
     """Work of a tiling: transforms of all tiles, of the kernels and back, and the products between them."""
     (batch, groups, channels), out = x[:3], w[1]
-    tiles = batch * math.prod(
-        math.ceil((n - e + 1) / (t - e + 1)) for n, e, t in zip(padded, extent, lengths, strict=True)
-    )
+    tiles = _count(lengths, padded, extent, batch)
     size = math.prod(lengths)
     transforms = groups * (tiles * (channels + out) + channels * out)
     return size * (2.5 * math.log2(max(2, size)) * transforms + 4 * groups * tiles * channels * out)
@@ -68,6 +66,23 @@ def _tiling(padded: Sizes, extent: Sizes, x: Sizes, w: Sizes) -> Sizes:
         # A tile shorter than twice the kernel repeats more than it computes.
         choices.append(tuple(tile if 2 * e <= tile < n else n for n, e in zip(whole, extent, strict=True)))
     return min(choices, key=lambda lengths: _cost(lengths, padded, extent, x, w))
+
+
+def tiling(spec: ConvSpec, x: Sizes, w: Sizes) -> tuple[int, int]:
+    """How many tiles a convolution is cut into, and how many elements each has.
+
+    >>> tiling(ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1)), (2, 3, 14, 14), (4, 3, 3, 3))
+    (2, 256)
+    """
+    padded = tuple(n + before + after for n, (before, after) in zip(x[2:], spec.padding, strict=True))
+    extent, outputs = spec.extent(w[2:]), w[0] // spec.groups
+    lengths = _tiling(padded, extent, (x[0], spec.groups, w[1]), (spec.groups, outputs, w[1]))
+    return _count(lengths, padded, extent, x[0]), math.prod(lengths)
+
+
+def _count(lengths: Sizes, padded: Sizes, extent: Sizes, batch: int) -> int:
+    steps = (math.ceil((n - e + 1) / (t - e + 1)) for n, e, t in zip(padded, extent, lengths, strict=True))
+    return batch * math.prod(steps)
 
 
 def _resized(x: Array, padding: Pairs) -> Array:
