@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.fft
 
-from refconv.algorithms import ALGORITHMS, choose, fft, winograd
+from refconv.algorithms import ALGORITHMS, choose, fft, im2col, winograd
 from refconv.spec import OPERATIONS, ConvSpec, Sizes
 
 __all__ = ["Work", "fastest", "rates", "seconds", "work"]
@@ -79,7 +79,8 @@ def _winograd(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     tiles = n.batch * math.prod(-(-p // k) for p, k in zip(spec.output_size(x[2:], w[2:]), m, strict=True))
     products = size * n.groups * n.channels * n.outputs
     moved = size * (1 + spec.rank) * n.groups * (tiles * (n.channels + n.outputs) + n.channels * n.outputs)
-    return Work(products * tiles, moved, 0, 60 + 4 * n.groups * size)
+    # Products of few channels each take no less time than reading their factors.
+    return Work(products * tiles, moved * (3 if n.channels < 8 else 1), 0, 60 + n.groups * size / 8)
 
 
 def _fft(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
@@ -87,7 +88,8 @@ def _fft(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     tiles, size = fft.tiling(spec, x, w)
     transforms = n.groups * (n.channels * (tiles + n.outputs) + tiles * n.outputs)
     products = 2 * size * tiles * n.groups * n.channels * n.outputs  # of half as many complex numbers
-    return Work(products if n.channels > 1 else 0, 2 * size * transforms, size * math.log2(size) * transforms, 40)
+    butterflies = 2 * size * math.log2(max(2, size)) * transforms  # two: of spectra that leave the cache in between
+    return Work(products if n.channels > 1 else 0, 4 * size * transforms, butterflies, 60)
 
 
 _FORWARD: Mapping[str, Callable[[ConvSpec, Sizes, Sizes], Work]] = {
@@ -117,21 +119,43 @@ def work(algorithm: str, name: str, spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     kind, forward = OPERATIONS[name].kind, _FORWARD[algorithm](spec, x, w)
     if kind == "conv":
         return forward
+    to_input, to_weight = _GRADIENTS[algorithm](spec, x, w, forward)
+    return to_input if kind == "conv_transpose" else to_input + to_weight
+
+
+def _direct_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
+    return forward, forward
+
+
+def _im2col_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
+    """Columns are added to the input, unless the kernel is rotated; those of the weight's product are read twice."""
+    columns = forward.moved
+    rotated = im2col.rotates(spec, w)
+    return _im2col(*_gradient(spec, x, w)) if rotated else forward + Work(moved=2 * columns), forward + Work(
+        moved=columns
+    )
+
+
+def _winograd_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
+    return _winograd(*_gradient(spec, x, w)), forward._replace(moved=1.6 * forward.moved)
+
+
+def _fft_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
+    """The kernel of the weight's gradient is as large as the output, and images stand where channels stood."""
     n = _shape(spec, x, w)
-    if algorithm == "direct":
-        backward = forward
-    elif algorithm == "im2col":
-        backward = forward + Work(moved=2 * n.batch * n.groups * n.channels * n.positions * n.taps)
-    else:
-        backward = _FORWARD[algorithm](*_gradient(spec, x, w))
-    if kind == "conv_transpose":
-        return backward
-    if algorithm == "fft":  # the kernel is as large as the output, and images stand where channels stood
-        size = math.prod(a + before + after for a, (before, after) in zip(x[2:], spec.padding, strict=True))
-        transforms = n.groups * (n.batch * (n.channels + n.outputs) + n.channels * n.outputs)
-        products = 2 * size * n.batch * n.groups * n.channels * n.outputs
-        forward = Work(products, 2 * size * transforms, size * math.log2(max(2, size)) * transforms, 40)
-    return backward + forward
+    size = math.prod(a + before + after for a, (before, after) in zip(x[2:], spec.padding, strict=True))
+    transforms = n.groups * (n.batch * (n.channels + n.outputs) + n.channels * n.outputs)
+    products = 2 * size * n.batch * n.groups * n.channels * n.outputs
+    to_weight = Work(products, 4 * size * transforms, 2 * size * math.log2(max(2, size)) * transforms, 60)
+    return _fft(*_gradient(spec, x, w)), to_weight
+
+
+_GRADIENTS: Mapping[str, Callable[[ConvSpec, Sizes, Sizes, Work], tuple[Work, Work]]] = {
+    "direct": _direct_gradients,
+    "fft": _fft_gradients,
+    "im2col": _im2col_gradients,
+    "winograd": _winograd_gradients,
+}
 
 
 def seconds(work: Work, prices: Work) -> float:

@@ -41,7 +41,7 @@ def test_every_algorithm_has_a_price_for_everything_it_can_do(name):
     for method in cost._FORWARD:
         for shapes in (VGG, ((1, 1, 1, 1), (1, 1, 1, 1)), ((2, 4, 9, 7), (4, 4, 3, 3))):
             spec = conv_spec(2, shapes[1][2:], padding=1)
-            assert 0 < cost.seconds(cost.work(method, name, spec, *shapes), TYPICAL) < 1
+            assert 0 < cost.seconds(cost.work(method, name, spec, *shapes), TYPICAL) < 60
 
 
 def test_the_choice_follows_the_shape_and_the_prices(monkeypatch):

@@ -71,6 +71,7 @@ def test_no_size_of_block_changes_a_result(budget, merged, monkeypatch):
     whole = results()
     monkeypatch.setattr(im2col, "BLOCK_BYTES", budget)
     monkeypatch.setattr(im2col, "MERGED_POSITIONS", merged)
+    monkeypatch.setattr(im2col, "MANY_POSITIONS", merged)
     for blocked, expected in zip(results(), whole, strict=True):
         assert np.array_equal(blocked, expected)
 

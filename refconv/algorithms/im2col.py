@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from refconv.scratch import buffer
 from refconv.spec import ConvSpec, Sizes
 
-__all__ = ["conv", "fold", "input_grad", "patches", "weight_grad"]
+__all__ = ["conv", "fold", "input_grad", "patches", "rotates", "weight_grad"]
 
 Array = NDArray[Any]
 Box = tuple[slice, ...]
 
 BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
+MANY_POSITIONS = 2048
 THIN = 64  # output channels of a group, up to which a gradient is not folded
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
@@ -208,8 +209,7 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     For stride 1 it is also dY, fully padded, convolved with the rotated kernel; copying dY's patches takes less time
     than adding up columns where dY has few channels.
     """
-    thin = w.shape[0] <= min(THIN * spec.groups, 3 * w.shape[1] * spec.groups) or math.prod(w.shape[2:]) == 1
-    if thin and all(s == 1 for s in spec.stride):
+    if rotates(spec, w.shape):
         return _input_grad_rotated(grad_output, w, spec, input_size)
     kernel_size, groups, batch = w.shape[2:], spec.groups, grad_output.shape[0]
     rows = (groups, w.shape[1], *kernel_size)
@@ -223,6 +223,16 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
         _scatter(grad[:, :, box[0]], np.moveaxis(columns, (0, 1), (spec.rank, spec.rank + 1)), box[1:], spec)
     inner = np.moveaxis(grad[_inner(spec, input_size)], 2, 0)
     return np.ascontiguousarray(inner).reshape(batch, groups * w.shape[1], *input_size)
+
+
+def rotates(spec: ConvSpec, w: Sizes) -> bool:
+    """Whether the gradient of the input is convolved by the rotated kernel rather than folded; w is a weight's shape.
+
+    >>> rotates(ConvSpec((1,), ((1, 1),), (1,)), (8, 8, 3)), rotates(ConvSpec((2,), ((1, 1),), (1,)), (8, 8, 3))
+    (True, False)
+    """
+    thin = w[0] <= min(THIN * spec.groups, 3 * w[1] * spec.groups) or math.prod(w[2:]) == 1
+    return thin and all(s == 1 for s in spec.stride)
 
 
 def _input_grad_rotated(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
@@ -245,9 +255,25 @@ def _input_grad_rotated(grad_output: Array, w: Array, spec: ConvSpec, input_size
 def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes) -> Array:
     """dW = dY X^T: grad_output (N, O, *output_size), x (N, C, *input_size) -> (O, C/groups, *kernel_size)."""
     gs = _grouped(grad_output, spec.groups)
+    if _is_pointwise(kernel_size, spec):
+        return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
     columns = _Columns(x, kernel_size, gs.shape[3:], spec)
-    grad = np.zeros((spec.groups, gs.shape[2], math.prod(columns.rows[1:])), x.dtype)
+    # X dY^T is the faster product, but to transpose its result pays only after many positions.
+    swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
+    sides = (math.prod(columns.rows[1:]), gs.shape[2]) if swapped else (gs.shape[2], math.prod(columns.rows[1:]))
+    grad = np.zeros((spec.groups, *sides), x.dtype)
     for box in _image_blocks(x.shape[0], gs.shape[3:], columns.bytes_each):
-        g = _channels_first(gs, box).reshape(*grad.shape[:2], math.prod(_span(box)))
-        grad += np.matmul(g, columns(box).swapaxes(1, 2))
+        g = _channels_first(gs, box).reshape(spec.groups, gs.shape[2], math.prod(_span(box)))
+        left, right = (columns(box), g) if swapped else (g, columns(box))
+        grad += np.matmul(left, right.swapaxes(1, 2), out=buffer("products", grad.shape, grad.dtype))
+    grad = np.ascontiguousarray(grad.swapaxes(1, 2)) if swapped else grad
     return grad.reshape(grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)
+
+
+def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
+    """The same where the input is its own matrix of patches: (N, groups, O, *n) and (N, groups, C, *n)."""
+    grad = np.zeros((*gs.shape[1:3], xs.shape[2]), xs.dtype)
+    for g, x in zip(gs, xs, strict=True):
+        flat = math.prod(x.shape[2:])
+        grad += np.matmul(g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat).swapaxes(1, 2))
+    return grad.reshape(grad.shape[0] * grad.shape[1], grad.shape[2], *kernel_size)
