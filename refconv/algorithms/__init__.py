@@ -50,14 +50,15 @@ def algorithm(name: str) -> Algorithm:
 def choose(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dtype[Any]) -> str:
     """The algorithm that `auto` means; always one whose error is that of direct summation.
 
-    `shapes` are those of the convolution's input and weight. One matrix product with the patches (im2col) was the
-    fastest on every layer measured, but for two: integers, for which there is no fast product, and gradients
-    of depthwise convolutions, whose products are too thin.
+    `shapes` are those of the convolution's input and weight; nothing else decides, so that a result is the same in
+    every process. Matrix products with the patches (im2col) were the fastest on every layer measured, but for two:
+    integers, for which there is no fast product, and gradients of strided depthwise convolutions, whose columns would
+    be added up one by one.
 
     >>> choose("conv2d", ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), ((1, 8, 9, 9), (4, 8, 3, 3)), np.dtype("f4"))
     'im2col'
     """
-    thin = OPERATIONS[name].kind != "conv" and shapes[1][1] == 1
+    thin = OPERATIONS[name].kind != "conv" and shapes[1][1] == 1 and any(s != 1 for s in spec.stride)
     return "direct" if dtype.kind == "i" or thin else "im2col"
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from refconv.scratch import buffer
 from refconv.spec import ConvSpec, Sizes
 
-__all__ = ["conv", "fold", "input_grad", "patches", "rotates", "weight_grad"]
+__all__ = ["conv", "fold", "input_grad", "lowers", "patches", "rotates", "weight_grad"]
 
 Array = NDArray[Any]
 Box = tuple[slice, ...]
@@ -26,6 +26,8 @@ Box = tuple[slice, ...]
 BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
 MANY_POSITIONS = 2048
 THIN = 64  # output channels of a group, up to which a gradient is not folded
+LOWERED_KERNELS = 2**14  # elements of a group's kernels that are arranged anew for each row of outputs
+LOWERED_BYTES = 2**20  # of rows at a time, which are read several times
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
 
@@ -183,10 +185,70 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
         xs = _grouped(x, groups)
         np.matmul(kernels, xs.reshape(*xs.shape[:3], flat), out=y.reshape(*y.shape[:3], flat))
         return y.reshape(x.shape[0], w.shape[0], *output_size)
+    if lowers(spec, w.shape):
+        _conv_lowered(x, w, spec, y)
+        return y.reshape(x.shape[0], w.shape[0], *output_size)
     columns = _Columns(x, kernel_size, output_size, spec)
     for box in _image_blocks(x.shape[0], output_size, columns.bytes_each):
         _multiply(kernels, columns(box), y, box)
     return y.reshape(x.shape[0], w.shape[0], *output_size)
+
+
+def lowers(spec: ConvSpec, w: Sizes) -> bool:
+    """Whether the taps of the first axis are left where they are; w is a weight's shape.
+
+    Then each row of outputs is a product of its own, and all kernels of a group are arranged anew for each.
+
+    >>> spec = ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1))
+    >>> lowers(spec, (64, 3, 7, 7)), lowers(spec, (64, 64, 3, 3))
+    (True, False)
+    """
+    size = math.prod(w) // spec.groups
+    return spec.rank > 1 and w[2] > 1 and spec.dilation[0] == 1 and size <= LOWERED_KERNELS
+
+
+def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array) -> None:
+    """Write the convolution to y (N, groups, O, *output_size), a product for each row of outputs."""
+    kernels = w.reshape(spec.groups, y.shape[2], *w.shape[1:]).swapaxes(2, 3)  # the first axis' taps before channels
+    kernels = kernels.reshape(*kernels.shape[:2], math.prod(w.shape[1:]))
+    rows = y.reshape(*y.shape[:4], math.prod(y.shape[4:]))
+    for (images, groups, some), matrices in _lowered(x, w.shape[2:], y.shape[3:], spec):
+        np.matmul(kernels[groups, None], matrices, out=rows[images, groups, :, some].swapaxes(2, 3))
+
+
+def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Iterator[tuple[Box, Array]]:
+    """The matrix of each row of outputs, (N, groups, rows, k_1 C prod(k_2 ...), positions), box by box.
+
+    Lowered along all axes but the first [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]: with the input's
+    rows outermost the taps of the first axis are neighbours already, so that the matrices are overlapping views.
+    """
+    x = _padded(_grouped(x, spec.groups), spec)
+    taps, step = kernel_size[0], spec.stride[0]
+    image, group, channel, row, *space = x.strides
+    lines = np.lib.stride_tricks.as_strided(
+        x,
+        (*x.shape[:2], x.shape[3], x.shape[2], *kernel_size[1:], *output_size[1:]),
+        (
+            *(image, group, row, channel),
+            *(d * s for d, s in zip(spec.dilation[1:], space, strict=True)),
+            *(d * s for d, s in zip(spec.stride[1:], space, strict=True)),
+        ),
+        writeable=False,
+    )
+    positions = math.prod(output_size[1:])
+    height = math.prod(lines.shape[3:]) // max(1, positions)
+    room = LOWERED_BYTES // max(1, height * positions * step * x.itemsize)
+    for box in _blocks((*x.shape[:2], output_size[0]), room):
+        images, groups, rows = box
+        part = lines[images, groups, rows.start * step : (rows.stop - 1) * step + taps]
+        copy = buffer("columns", part.shape, x.dtype)
+        np.copyto(copy, part)
+        matrices = np.lib.stride_tricks.as_strided(
+            copy,
+            (*copy.shape[:2], rows.stop - rows.start, taps * height, positions),
+            (*copy.strides[:2], step * copy.strides[2], positions * x.itemsize, x.itemsize),
+        )
+        yield box, matrices
 
 
 def _is_pointwise(kernel_size: Sizes, spec: ConvSpec) -> bool:
@@ -238,7 +300,7 @@ def rotates(spec: ConvSpec, w: Sizes) -> bool:
 def _input_grad_rotated(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
     """dX = dZ, fully padded, with the kernel rotated by 180 degrees; stride 1."""
     swapped = w.reshape(spec.groups, w.shape[0] // spec.groups, *w.shape[1:]).swapaxes(1, 2)
-    rotated = np.flip(swapped, tuple(range(3, swapped.ndim)))
+    rotated = np.ascontiguousarray(np.flip(swapped, tuple(range(3, swapped.ndim))))
     rotated = rotated.reshape(spec.groups * w.shape[1], swapped.shape[2], *w.shape[2:])
     # Padding of e - 1 before, less what the convolution padded; negative where that is more: it crops.
     padding = tuple(
@@ -257,6 +319,8 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     gs = _grouped(grad_output, spec.groups)
     if _is_pointwise(kernel_size, spec):
         return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
+    if lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
+        return _weight_grad_lowered(gs, x, kernel_size, spec)
     columns = _Columns(x, kernel_size, gs.shape[3:], spec)
     # X dY^T is the faster product, but to transpose its result pays only after many positions.
     swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
@@ -277,3 +341,15 @@ def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
         flat = math.prod(x.shape[2:])
         grad += np.matmul(g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat).swapaxes(1, 2))
     return grad.reshape(grad.shape[0] * grad.shape[1], grad.shape[2], *kernel_size)
+
+
+def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
+    """The sum over all rows of outputs of a product for each; gs is (N, groups, O, *output_size)."""
+    channels = x.shape[1] // spec.groups
+    grad = np.zeros((*gs.shape[1:3], channels * math.prod(kernel_size)), x.dtype)
+    rows = gs.reshape(*gs.shape[:4], math.prod(gs.shape[4:]))
+    for (images, groups, some), matrices in _lowered(x, kernel_size, gs.shape[3:], spec):
+        products = np.matmul(rows[images, groups, :, some].swapaxes(2, 3), matrices.swapaxes(3, 4))
+        grad[groups] += products.sum(axis=(0, 2))
+    grad = grad.reshape(*gs.shape[1:3], kernel_size[0], channels, *kernel_size[1:]).swapaxes(2, 3)
+    return grad.reshape(gs.shape[1] * gs.shape[2], channels, *kernel_size)
