@@ -6,6 +6,7 @@ once, after the bias; integers are computed in int64, exactly, or refused.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,23 +51,26 @@ COMPUTED: Mapping[str, str] = {
 }
 
 
+_name = functools.cache(lambda dtype: str(dtype.name))  # NumPy makes it up each time, in more time than a small product
+
+
 def _operands(**given: ArrayLike | None) -> tuple[dict[str, Array], np.dtype[Any]]:
     """The arrays in the dtype they are computed in, and the dtype of the result."""
     arrays = {name: np.asarray(value) for name, value in given.items() if value is not None}
     first, *others = arrays
     dtype = arrays[first].dtype
     for name, array in arrays.items():
-        if array.dtype.name not in COMPUTED:
+        if _name(array.dtype) not in COMPUTED:
             raise TypeError(f"`{name}` is of dtype {array.dtype}, but must be one of {', '.join(sorted(COMPUTED))}")
     for name in others:
-        if arrays[name].dtype.name != dtype.name:
+        if _name(arrays[name].dtype) != _name(dtype):
             raise TypeError(
                 f"`{name}` is of dtype {arrays[name].dtype} and `{first}` of {dtype}, but both must be of the same: "
                 "convert one with astype"
             )
-    computed = np.dtype(COMPUTED[dtype.name])
+    computed = np.dtype(COMPUTED[_name(dtype)])
     for name, array in arrays.items():
-        if dtype.name == "uint64" and array.size and int(array.max()) >= 2**63:
+        if _name(dtype) == "uint64" and array.size and int(array.max()) >= 2**63:
             raise OverflowError(f"`{name}` holds {int(array.max())}, but must be below 2**63")
     return {name: array.astype(computed, copy=False) for name, array in arrays.items()}, (
         computed if computed.kind == "i" else dtype.newbyteorder("=")
