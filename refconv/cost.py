@@ -25,6 +25,9 @@ from refconv.spec import OPERATIONS, ConvSpec, Sizes
 __all__ = ["Work", "fastest", "rates", "seconds", "work"]
 
 
+SPECTRA = 2.5  # times as long as in the cache a transform takes among others that fill it
+
+
 class Work(NamedTuple):
     """What an algorithm does, in units that each have one price: also the seconds of one unit of each."""
 
@@ -72,7 +75,7 @@ def _im2col(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     if im2col.lowers(spec, w):
         rows = n.batch * n.groups * spec.output_size(x[2:], w[2:])[0]
         again = rows * n.channels * n.outputs * n.taps  # kernels arranged anew for each row
-        return Work(n.products, columns // w[2] * spec.stride[0] + columns // 2 + again, 0, 12 + rows / 4)
+        return Work(n.products, columns // w[2] * spec.stride[0] + columns // 2 + again, 0, 20 + rows / 16)
     # A product with few rows is no faster than reading its columns.
     return Work(n.products, columns * (2 if n.outputs < 8 else 1), 0, 10 + columns / 2**18)
 
@@ -84,7 +87,7 @@ def _winograd(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     products = size * n.groups * n.channels * n.outputs
     moved = size * (1 + spec.rank) * n.groups * (tiles * (n.channels + n.outputs) + n.channels * n.outputs)
     # Products of few channels each take no less time than reading their factors.
-    return Work(products * tiles, moved * (3 if n.channels < 8 else 1), 0, 60 + n.groups * size / 8)
+    return Work(products * tiles, moved * (3 if n.channels < 8 else 1), 0, 150 + n.groups * size / 8)
 
 
 def _fft(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
@@ -92,7 +95,7 @@ def _fft(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     tiles, size = fft.tiling(spec, x, w)
     transforms = n.groups * (n.channels * (tiles + n.outputs) + tiles * n.outputs)
     products = 2 * size * tiles * n.groups * n.channels * n.outputs  # of half as many complex numbers
-    butterflies = 2 * size * math.log2(max(2, size)) * transforms  # two: of spectra that leave the cache in between
+    butterflies = SPECTRA * size * math.log2(max(2, size)) * transforms
     return Work(products if n.channels > 1 else 0, 4 * size * transforms, butterflies, 60)
 
 
@@ -150,7 +153,7 @@ def _fft_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[W
     size = math.prod(a + before + after for a, (before, after) in zip(x[2:], spec.padding, strict=True))
     transforms = n.groups * (n.batch * (n.channels + n.outputs) + n.channels * n.outputs)
     products = 2 * size * n.batch * n.groups * n.channels * n.outputs
-    to_weight = Work(products, 4 * size * transforms, 2 * size * math.log2(max(2, size)) * transforms, 60)
+    to_weight = Work(products, 4 * size * transforms, SPECTRA * size * math.log2(max(2, size)) * transforms, 60)
     return _fft(*_gradient(spec, x, w)), to_weight
 
 

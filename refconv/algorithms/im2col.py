@@ -319,7 +319,8 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     gs = _grouped(grad_output, spec.groups)
     if _is_pointwise(kernel_size, spec):
         return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
-    if lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
+    thin = gs.shape[2] <= 4  # else to add up a product for each row takes longer than to copy the patches
+    if thin and lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
         return _weight_grad_lowered(gs, x, kernel_size, spec)
     columns = _Columns(x, kernel_size, gs.shape[3:], spec)
     # X dY^T is the faster product, but to transpose its result pays only after many positions.
