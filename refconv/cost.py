@@ -25,6 +25,7 @@ from refconv.spec import OPERATIONS, ConvSpec, Sizes
 __all__ = ["Work", "fastest", "rates", "seconds", "work"]
 
 
+ROW = 90  # elements that could be added up in the time it takes to begin a row
 SPECTRA = 2.5  # times as long as in the cache a transform takes among others that fill it
 
 
@@ -63,7 +64,8 @@ def _shape(spec: ConvSpec, x: Sizes, w: Sizes) -> _Shape:
 
 def _direct(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     n = _shape(spec, x, w)
-    moved = n.taps * n.batch * n.groups * n.positions * (n.channels + 2 * n.outputs)
+    rows = n.batch * n.groups * n.positions // max(1, spec.output_size(x[2:], w[2:])[-1])
+    moved = n.taps * (n.batch * n.groups * n.positions * (n.channels + 2 * n.outputs) + ROW * rows)
     return Work(n.products if n.channels > 1 else 0, moved, 0, 4 * n.taps)
 
 
@@ -179,8 +181,13 @@ def fastest(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dt
     sizes = x[2:], w[2:]
     if dtype.kind == "i" or 0 in (*x, *w):
         return choose(name, spec, shapes, dtype)
-    able = [row for row in _FORWARD if not ALGORITHMS[row].refuses(name, spec, *sizes, dtype)]
-    prices = rates(dtype.name)
+    able = tuple(row for row in _FORWARD if not ALGORITHMS[row].refuses(name, spec, *sizes, dtype))
+    return _cheapest(able, name, spec, x, w, rates(dtype.name))
+
+
+@functools.lru_cache(1024)
+def _cheapest(able: tuple[str, ...], name: str, spec: ConvSpec, x: Sizes, w: Sizes, prices: Work) -> str:
+    """The choice, remembered: to count the work takes as long as a small convolution."""
     return min(able, key=lambda row: seconds(work(row, name, spec, x, w), prices))
 
 
