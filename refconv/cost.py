@@ -88,8 +88,8 @@ def _winograd(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     tiles = n.batch * math.prod(-(-p // k) for p, k in zip(spec.output_size(x[2:], w[2:]), m, strict=True))
     products = size * n.groups * n.channels * n.outputs
     moved = size * (1 + spec.rank) * n.groups * (tiles * (n.channels + n.outputs) + n.channels * n.outputs)
-    # Products of few channels each take no less time than reading their factors.
-    return Work(products * tiles, moved * (3 if n.channels < 8 else 1), 0, 150 + n.groups * size / 8)
+    # Products of few channels each take longer, and copies of few tiles.
+    return Work(products * tiles, moved * (1 + 16 / n.channels), 0, 150 + n.groups * size / 8)
 
 
 def _fft(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
@@ -139,10 +139,8 @@ def _direct_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tupl
 def _im2col_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
     """Columns are added to the input, unless the kernel is rotated; those of the weight's product are read twice."""
     columns = forward.moved
-    rotated = im2col.rotates(spec, w)
-    return _im2col(*_gradient(spec, x, w)) if rotated else forward + Work(moved=2 * columns), forward + Work(
-        moved=columns
-    )
+    to_input = _im2col(*_gradient(spec, x, w)) if im2col.rotates(spec, w) else forward + Work(moved=3 * columns)
+    return to_input, forward + Work(moved=columns)
 
 
 def _winograd_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:

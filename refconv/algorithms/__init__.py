@@ -58,8 +58,9 @@ def choose(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dty
     >>> choose("conv2d", ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), ((1, 8, 9, 9), (4, 8, 3, 3)), np.dtype("f4"))
     'im2col'
     """
-    thin = OPERATIONS[name].kind != "conv" and shapes[1][1] == 1 and any(s != 1 for s in spec.stride)
-    return "direct" if dtype.kind == "i" or thin else "im2col"
+    depthwise = spec.groups > 1 and shapes[1][1] == 1
+    folded = OPERATIONS[name].kind != "conv" and any(s != 1 for s in spec.stride)
+    return "direct" if dtype.kind == "i" or (depthwise and folded) else "im2col"
 
 
 def _nothing(name: str, spec: ConvSpec, input_size: Sizes, kernel_size: Sizes, dtype: np.dtype[Any]) -> str:

@@ -20,6 +20,7 @@ __all__ = ["conv", "input_grad", "refuses", "tiling", "transform_size", "weight_
 
 Array = NDArray[Any]
 
+MEMORY_BYTES = 2**28  # of spectra at a time: images, then output channels, are taken in parts
 TILES = (32, 64, 128, 256, 512, 1024)  # lengths of a tile worth trying, besides the whole axis
 
 
@@ -158,6 +159,13 @@ def _joined(y: Array, counts: Sizes) -> Array:
     return tiles.transpose(order).reshape(batch, *y.shape[1:3], *(c * s for c, s in zip(counts, steps, strict=True)))
 
 
+def _bytes(x: Array, w: Array, lengths: Sizes) -> int:
+    """What the spectra of tiles, kernels and products hold, with the copies of them that lie beside for a moment."""
+    tiles = _count(lengths, x.shape[3:], w.shape[3:], x.shape[0])
+    (groups, outputs, channels), size = w.shape[:3], math.prod(lengths)
+    return int(3 * size * x.itemsize * groups * (tiles * channels + outputs * channels + tiles * outputs))
+
+
 def _correlate(x: Array, w: Array) -> Array:
     """Every position where the kernel fits: (N, groups, C, *n), (groups, O, C, *e) -> (N, groups, O, *(n - e + 1))."""
     extent = w.shape[3:]
@@ -165,6 +173,11 @@ def _correlate(x: Array, w: Array) -> Array:
     if not (x.size and w.size and all(dense)):
         return np.zeros((x.shape[0], *w.shape[:2], *dense), x.dtype)
     lengths = _tiling(x.shape[3:], extent, x.shape, w.shape)
+    if _bytes(x, w, lengths) > MEMORY_BYTES:
+        if x.shape[0] > 1:
+            return np.concatenate([_correlate(images, w) for images in np.array_split(x, 2)])
+        if w.shape[1] > 1:
+            return np.concatenate([_correlate(x, kernels) for kernels in np.array_split(w, 2, axis=1)], axis=2)
     tiles, counts = _tiles(x, lengths, extent)
     # Conjugated twice, so that a complex kernel is itself not conjugated.
     kernel = np.conj(_forward(np.conj(w), lengths))
