@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import refconv
-from refconv import adapters
+from refconv import adapters, cost
 from refconv.adapters import ADAPTERS
 from refconv.adapters.references import _POOLING
 from refconv.algorithms import ALGORITHMS, signal
@@ -15,6 +15,12 @@ from refconv.spec import KINDS, OPERATIONS, Case
 from refconv.subject import TargetError
 
 OURS = sorted(name for name in ADAPTERS if name.startswith("refconv"))
+
+
+@pytest.fixture(autouse=True)
+def prices(monkeypatch):
+    """Those of one machine: nothing is measured, nothing written to the user's cache."""
+    monkeypatch.setattr(cost, "rates", lambda dtype: cost.Work(2e-11, 1.5e-10, 1.5e-10, 1e-6))
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
