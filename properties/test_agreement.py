@@ -30,7 +30,8 @@ def test_agrees_with_every_reference(operation, case):
 @cache
 def _references(op):
     """Every adapter of ours that has the operation."""
-    ours = [adapter() for name, adapter in ADAPTERS.items() if name.startswith("refconv-")]
+    # `fastest` is one of the others, which one depends on the machine.
+    ours = [adapter() for name, adapter in ADAPTERS.items() if name.startswith("refconv-") and "fastest" not in name]
     return [Judged(subject, op) for subject in ours if op in subject.operations]
 
 

@@ -18,7 +18,7 @@ from refconv import exact
 from refconv.algorithms.winograd import transform_matrices
 from refconv.dtypes import FORMATS, Float64Array, Format, format_of
 from refconv.exact import Form
-from refconv.spec import Case, Sizes
+from refconv.spec import Case, ConvSpec, Sizes
 
 __all__ = ["CLAIMS", "Claims", "accumulator", "allowed", "parse_winograd"]
 
@@ -285,43 +285,46 @@ def _transform_lengths(case: Case) -> list[int]:
 def _winograd(case: Case, claims: Claims, name: str, form: Form, direct: _Direct) -> Float64Array | None:
     """((1 + u)^q - 1) W with W = |A^T| [sum_c (|G| |g_c|) o (|B^T| |d_c|)] on tiles that start at the output's origin;
     None where the claimed F(m, r) cannot compute the call. q counts the non-zeros of a row of each matrix, one more
-    where its entries are rounded, and the channels [Barabasz, Anderson, Soodhalter, Gregg 2020, componentwise].
+    where its entries are rounded, and the terms of the sum [Barabasz, Anderson, Soodhalter, Gregg 2020,
+    componentwise]: channels, or for the gradient of the weight, by F(r, m), pieces of all images.
     Underflow of a product reaches an output through |A^T| along each axis."""
-    sides = _winograd_operands(case, name, form)
-    if sides is None:
+    if case.operation.kind not in ("conv", "conv_transpose", "conv_backward") or name == "grad_bias":
         return None
-    x, w, groups, before, size = sides
-    rank = len(size)
+    kernel, spec = case.operands["weight"].shape[2:], case.conv
+    rank = len(kernel)
     m, r = parse_winograd(claims.algorithm)
     m, r = (m * rank, r * rank) if len(m) == 1 else (m, r)
-    kernel = w.shape[2:]
     if len(m) != rank or any(k not in (1, taps) for k, taps in zip(kernel, r, strict=True)):
         return None
-    matrices = [_absolute(mi, k) for mi, k in zip(m, kernel, strict=True)]
-    size_w = _tile_magnitude(np.abs(x), np.abs(w), groups, before, size, m, matrices)
+    if any(v != 1 for v in spec.stride + spec.dilation):
+        return None
+    if name == "grad_weight":
+        matrices = [_absolute(k, mi) for mi, k in zip(m, kernel, strict=True)]
+        size_w, terms = _piece_magnitude(np.abs(form.a), np.abs(form.b), spec, m, matrices)
+    else:
+        x, w, before = _winograd_operands(case, form)
+        matrices = [_absolute(mi, k) for mi, k in zip(m, kernel, strict=True)]
+        size = form.magnitude.shape[2:]
+        size_w = _tile_magnitude(np.abs(x), np.abs(w), spec.groups, before, size, m, matrices)
+        terms = form.channels
     steps = sum(_row_steps(part) for axis in matrices for part in axis)
-    q = steps + form.channels + (form.addend is not None)
+    q = steps + terms + (form.addend is not None)
     addend = 0.0 if form.addend is None else np.abs(form.addend)
     spread = prod(float(a.sum(axis=1).max()) for a, _, _ in matrices)
-    lost = np.where(size_w > 0, spread * (2 * form.channels + steps) * direct.smallest_step, 0.0)
+    lost = np.where(size_w > 0, spread * (2 * terms + steps) * direct.smallest_step, 0.0)
     return np.asarray(np.expm1(q * np.log1p(direct.acc.unit_roundoff)) * (size_w + addend) + lost)
 
 
-def _winograd_operands(case: Case, name: str, form: Form) -> tuple[Any, Any, int, Sizes, Sizes] | None:
-    """The stride-1 correlation a result is: its input, kernel, groups, leading padding and output size."""
-    if case.operation.kind not in ("conv", "conv_transpose", "conv_backward") or name in ("grad_weight", "grad_bias"):
-        return None
+def _winograd_operands(case: Case, form: Form) -> tuple[Any, Any, Sizes]:
+    """The stride-1 correlation that gives an output or a gradient of the input: input, kernel, leading padding."""
     spec, kernel = case.conv, case.operands["weight"].shape[2:]
-    if any(v != 1 for v in spec.stride + spec.dilation):
-        return None
     before = tuple(a for a, _ in spec.padding)
-    shape = form.magnitude.shape[2:]
     if case.operation.kind == "conv":
-        return form.a, form.b, spec.groups, before, shape
+        return form.a, form.b, before
     w = form.b.reshape(spec.groups, -1, *form.b.shape[1:])  # (groups, O/groups, C/groups, *kernel)
     w = np.flip(np.swapaxes(w, 1, 2), axis=tuple(range(3, 3 + len(kernel))))
     w = w.reshape(-1, *w.shape[2:])
-    return form.a, w, spec.groups, tuple(k - 1 - b for k, b in zip(kernel, before, strict=True)), shape
+    return form.a, w, tuple(k - 1 - b for k, b in zip(kernel, before, strict=True))
 
 
 Matrices = tuple[Float64Array, Float64Array, Float64Array]
@@ -350,12 +353,7 @@ def _tile_magnitude(
 ) -> Float64Array:
     rank, t = len(size), tuple(len(g) for _, g, _ in matrices)
     tiles = tuple(-(-o // mi) for o, mi in zip(size, m, strict=True))
-    wide = tuple(n * mi + ti - mi for n, mi, ti in zip(tiles, m, t, strict=True))
-    d = _window(x, before, wide)
-    blocks: Any = np.empty((*x.shape[:2], *t, *tiles))
-    for where in product(*map(range, t)):
-        cut = tuple(slice(i, i + (n - 1) * mi + 1, mi) for i, n, mi in zip(where, tiles, m, strict=True))
-        blocks[(slice(None), slice(None), *where)] = d[(..., *cut)]
+    blocks = _tiles(x, before, m, t, tiles)
     for axis, (_, g, b) in enumerate(matrices):
         blocks, w = _along(b, blocks, 2 + axis), _along(g, w, 2 + axis)
     n, spots = len(x), prod(t)
@@ -367,6 +365,35 @@ def _tile_magnitude(
     order = [axis for i in range(rank) for axis in (2 + rank + i, 2 + i)]  # tile, place within it
     total = total.transpose(0, 1, *order).reshape(n, -1, *(k * mi for k, mi in zip(tiles, m, strict=True)))
     return np.asarray(total[(..., *(slice(0, o) for o in size))])
+
+
+def _piece_magnitude(
+    grad_output: Any, x: Any, spec: ConvSpec, m: Sizes, matrices: list[Matrices]
+) -> tuple[Float64Array, int]:
+    """The same for the gradient of the weight, whose kernel is the output's gradient in pieces of m, and their number:
+    |A^T| [sum over images and pieces of (|G| |g|) o (|B^T| |d|)]."""
+    n, groups, t = len(x), spec.groups, tuple(len(g) for _, g, _ in matrices)
+    counts = tuple(-(-o // mi) for o, mi in zip(grad_output.shape[2:], m, strict=True))
+    blocks = _tiles(x, tuple(before for before, _ in spec.padding), m, t, counts)
+    pieces = _tiles(grad_output, (0,) * len(m), m, m, counts)
+    for axis, (_, g, b) in enumerate(matrices):
+        blocks, pieces = _along(b, blocks, 2 + axis), _along(g, pieces, 2 + axis)
+    left, right = (part.reshape(n, groups, part.shape[1] // groups, prod(t), prod(counts)) for part in (pieces, blocks))
+    total = np.einsum("ngosp,ngcsp->gocs", left, right)
+    total = total.reshape(-1, total.shape[2], *t)
+    for axis, (a, _, _) in enumerate(matrices):
+        total = _along(a, total, 2 + axis)
+    return np.asarray(total), n * prod(counts)
+
+
+def _tiles(x: Any, before: Sizes, m: Sizes, t: Sizes, counts: Sizes) -> Any:
+    """Tiles of size t, m apart, the first `before` ahead of x, zero outside it: (N, C, *t, *counts)."""
+    d = _window(x, before, tuple(n * mi + ti - mi for n, mi, ti in zip(counts, m, t, strict=True)))
+    tiles: Any = np.empty((*x.shape[:2], *t, *counts))
+    for where in product(*map(range, t)):
+        cut = tuple(slice(i, i + (n - 1) * mi + 1, mi) for i, n, mi in zip(where, counts, m, strict=True))
+        tiles[(slice(None), slice(None), *where)] = d[(..., *cut)]
+    return tiles
 
 
 def _window(x: Any, before: Sizes, size: Sizes) -> Any:

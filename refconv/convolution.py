@@ -6,6 +6,7 @@ once, after the bias; integers are computed in int64, exactly, or refused.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from refconv.algorithms import ALGORITHMS, Algorithm, algorithm, choose
+from refconv.cost import fastest
 from refconv.spec import PADDING_MODES, ConvSpec, Sizes, conv_spec, transposed_spec
 
 __all__ = [
@@ -49,23 +51,26 @@ COMPUTED: Mapping[str, str] = {
 }
 
 
+_name = functools.cache(lambda dtype: str(dtype.name))  # NumPy makes it up each time, in more time than a small product
+
+
 def _operands(**given: ArrayLike | None) -> tuple[dict[str, Array], np.dtype[Any]]:
     """The arrays in the dtype they are computed in, and the dtype of the result."""
     arrays = {name: np.asarray(value) for name, value in given.items() if value is not None}
     first, *others = arrays
     dtype = arrays[first].dtype
     for name, array in arrays.items():
-        if array.dtype.name not in COMPUTED:
+        if _name(array.dtype) not in COMPUTED:
             raise TypeError(f"`{name}` is of dtype {array.dtype}, but must be one of {', '.join(sorted(COMPUTED))}")
     for name in others:
-        if arrays[name].dtype.name != dtype.name:
+        if _name(arrays[name].dtype) != _name(dtype):
             raise TypeError(
                 f"`{name}` is of dtype {arrays[name].dtype} and `{first}` of {dtype}, but both must be of the same: "
                 "convert one with astype"
             )
-    computed = np.dtype(COMPUTED[dtype.name])
+    computed = np.dtype(COMPUTED[_name(dtype)])
     for name, array in arrays.items():
-        if dtype.name == "uint64" and array.size and int(array.max()) >= 2**63:
+        if _name(dtype) == "uint64" and array.size and int(array.max()) >= 2**63:
             raise OverflowError(f"`{name}` holds {int(array.max())}, but must be below 2**63")
     return {name: array.astype(computed, copy=False) for name, array in arrays.items()}, (
         computed if computed.kind == "i" else dtype.newbyteorder("=")
@@ -177,7 +182,8 @@ def _run(
     call: Callable[[Algorithm], tuple[Array, ...]],
 ) -> tuple[Array, ...]:
     """Do the call with the algorithm named, or say why it cannot and which can; IEEE results, no warnings."""
-    chosen = algorithm(choose(name, spec, shapes, dtype) if method == "auto" else method)
+    pick = {"auto": choose, "fastest": fastest}.get(method)
+    chosen = algorithm(pick(name, spec, shapes, dtype) if pick else method)
     sizes = shapes[0][2:], shapes[1][2:]
     reason = chosen.refuses(name, spec, *sizes, dtype)
     try:
@@ -289,8 +295,6 @@ def _conv_backward(
     _check_overflow(g, None, positions)
 
     def gradients(chosen: Algorithm) -> tuple[Array, ...]:
-        if chosen.weight_grad is None:
-            raise NotImplementedError("it offers no gradient with respect to the weight")
         return (
             chosen.input_grad(g, w, spec, x.shape[2:]),
             chosen.weight_grad(g, x, spec, w.shape[2:]),
@@ -337,7 +341,8 @@ def conv1d(
     padding_mode : str
         What the border holds: "zeros", "reflect", "replicate" or "circular".
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -398,7 +403,8 @@ def conv2d(
     padding_mode : str
         What the border holds: "zeros", "reflect", "replicate" or "circular".
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -461,7 +467,8 @@ def conv3d(
     padding_mode : str
         What the border holds: "zeros", "reflect", "replicate" or "circular".
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -521,7 +528,8 @@ def conv_transpose1d(
     groups : int
         Channels are split into so many independent convolutions.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -582,7 +590,8 @@ def conv_transpose2d(
     groups : int
         Channels are split into so many independent convolutions.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -646,7 +655,8 @@ def conv_transpose3d(
     groups : int
         Channels are split into so many independent convolutions.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -701,7 +711,8 @@ def conv1d_backward(
     stride, padding, dilation, groups
         As they were given to `conv1d`.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -755,7 +766,8 @@ def conv2d_backward(
     stride, padding, dilation, groups
         As they were given to `conv2d`.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------
@@ -812,7 +824,8 @@ def conv3d_backward(
     stride, padding, dilation, groups
         As they were given to `conv3d`.
     method : str
-        One of ALGORITHMS, or "auto": the fastest of those whose error is that of direct summation.
+        One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
+        should take the least time on this machine, measured once, whatever its class of error.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refconv.algorithms import im2col
+from refconv.algorithms import direct, im2col
 from refconv.spec import ConvSpec
 
 PLAIN = ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1))
@@ -71,8 +71,24 @@ def test_no_size_of_block_changes_a_result(budget, merged, monkeypatch):
     whole = results()
     monkeypatch.setattr(im2col, "BLOCK_BYTES", budget)
     monkeypatch.setattr(im2col, "MERGED_POSITIONS", merged)
+    monkeypatch.setattr(im2col, "MANY_POSITIONS", merged)
+    monkeypatch.setattr(im2col, "LOWERED_BYTES", budget)
     for blocked, expected in zip(results(), whole, strict=True):
         assert np.array_equal(blocked, expected)
+
+
+@pytest.mark.parametrize("thin", [0, 64])
+@pytest.mark.parametrize(
+    "padding", [((0, 0), (0, 0)), ((2, 1), (0, 3)), ((6, 5), (4, 7))], ids=["none", "some", "much"]
+)
+def test_both_gradients_are_that_of_the_definition(thin, padding, monkeypatch):
+    """Folded, and by the rotated kernel, which crops where the padding is more than the kernel's."""
+    monkeypatch.setattr(im2col, "THIN", thin)
+    for groups, dilation in ((1, (1, 1)), (2, (2, 1)), (4, (1, 1))):
+        spec = ConvSpec((1, 1), padding, dilation, groups)
+        w, x = draw((4, 4 // groups, 2, 3), 1), draw((2, 4, 7, 6))
+        g = draw(direct.conv(x, w, spec).shape, 2)
+        assert np.array_equal(im2col.input_grad(g, w, spec, (7, 6)), direct.input_grad(g, w, spec, (7, 6)))
 
 
 @pytest.mark.parametrize("room", [0, 1, 2, 3, 7, 12, 35, 36, 1000])
@@ -84,10 +100,28 @@ def test_blocks_tile_their_box_in_contiguous_runs(room):
     assert all(run.size <= max(1, room) for run in runs)
 
 
-def test_patches_are_never_made_all_at_once(monkeypatch):
+@pytest.mark.parametrize("lowered", [0, 10**6])
+@pytest.mark.parametrize("spec", [PLAIN, ODD, ConvSpec((1, 1, 2), ((1, 0), (2, 2), (0, 1)), (1, 2, 1))], ids="poc")
+def test_lowering_one_axis_less_gives_the_same(spec, lowered, monkeypatch):
+    monkeypatch.setattr(im2col, "LOWERED_KERNELS", lowered)
+    size, kernel = (7, 6, 5)[: spec.rank], (3, 2, 2)[: spec.rank]
+    for groups in (1, 2, 4):
+        spec = ConvSpec(spec.stride, spec.padding, spec.dilation, groups)
+        x, w = draw((2, 4, *size)), draw((4, 4 // groups, *kernel), 1)
+        assert im2col.lowers(spec, w.shape) == (lowered > 0)
+        y = im2col.conv(x, w, spec)
+        assert np.array_equal(y, direct.conv(x, w, spec))
+        assert np.array_equal(im2col.weight_grad(y, x, spec, kernel), direct.weight_grad(y, x, spec, kernel))
+
+
+@pytest.mark.parametrize("lowered", [0, 10**6])
+def test_patches_are_never_made_all_at_once(lowered, monkeypatch):
     monkeypatch.setattr(im2col, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(im2col, "LOWERED_KERNELS", lowered)
+    monkeypatch.setattr(im2col, "LOWERED_BYTES", 2048)
     sizes = []
-    scratch = im2col._Scratch.__call__
-    monkeypatch.setattr(im2col._Scratch, "__call__", lambda self, shape: sizes.append(shape) or scratch(self, shape))
+    buffer = im2col.buffer
+    monkeypatch.setattr(im2col, "buffer", lambda name, shape, dtype: sizes.append(shape) or buffer(name, shape, dtype))
     im2col.conv(draw((1, 2, 40, 40)), draw((1, 2, 3, 3)), PLAIN)
-    assert max(np.prod(shape) for shape in sizes) * 8 <= 4096
+    whole = 2 * 9 * 38**2
+    assert 0 < max(np.prod(shape) for shape in sizes) <= whole // 16

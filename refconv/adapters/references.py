@@ -11,6 +11,7 @@ import numpy as np
 import refconv
 from refconv.algorithms import ALGORITHMS, pooling, signal
 from refconv.convolution import COMPUTED
+from refconv.cost import fastest
 from refconv.spec import OPERATIONS, Case, Operation
 from refconv.strategies import Scope
 from refconv.subject import Subject
@@ -39,9 +40,7 @@ def _offers(op: Operation, way: str) -> bool:
         return way in signal.CONVOLVE
     if op.kind in _POOLING:
         return way in _POOLING[op.kind]
-    if way not in ALGORITHMS:
-        return False
-    return op.kind != "conv_backward" or ALGORITHMS[way].weight_grad is not None
+    return way == "fastest" or way in ALGORITHMS
 
 
 def _claim(way: str, case: Case) -> str:
@@ -51,8 +50,13 @@ def _claim(way: str, case: Case) -> str:
         return "direct"
     if op.rank == 0:
         return str(signal.CONVOLVE[way].claim)
-    kernel = case.operands["weight"].shape[2:]
-    size = case.shapes["output"][2:] if op.kind == "conv_transpose" else case.operands["input"].shape[2:]
-    if ALGORITHMS[way].refuses(op.name, case.conv, size, kernel, np.dtype(COMPUTED[case.dtype])):
+    x, w = (
+        (case.shapes["output"] if op.kind == "conv_transpose" else case.operands["input"].shape),
+        case.operands["weight"].shape,
+    )
+    sizes, dtype = (x[2:], w[2:]), np.dtype(COMPUTED[case.dtype])
+    if way == "fastest":
+        way = fastest(op.name, case.conv, (x, w), dtype)
+    if ALGORITHMS[way].refuses(op.name, case.conv, *sizes, dtype):
         return "direct"
-    return ALGORITHMS[way].claim(op.name, case.conv, size, kernel)
+    return ALGORITHMS[way].claim(op.name, case.conv, *sizes)

@@ -29,7 +29,7 @@ class Algorithm:
     summary: str
     conv: Callable[[Array, Array, ConvSpec], Array]
     input_grad: Callable[[Array, Array, ConvSpec, Sizes], Array]
-    weight_grad: Callable[[Array, Array, ConvSpec, Sizes], Array] | None
+    weight_grad: Callable[[Array, Array, ConvSpec, Sizes], Array]
     refuses: Callable[[str, ConvSpec, Sizes, Sizes, np.dtype[Any]], str]
     claim: Callable[[str, ConvSpec, Sizes, Sizes], str]
 
@@ -41,22 +41,26 @@ def algorithm(name: str) -> Algorithm:
     'fft'
     """
     if name not in ALGORITHMS:
-        raise ValueError(f"`method` is {name!r}, but must be one of {', '.join(sorted([*ALGORITHMS, 'auto']))}")
+        raise ValueError(
+            f"`method` is {name!r}, but must be one of {', '.join(sorted([*ALGORITHMS, 'auto', 'fastest']))}"
+        )
     return ALGORITHMS[name]
 
 
 def choose(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dtype[Any]) -> str:
     """The algorithm that `auto` means; always one whose error is that of direct summation.
 
-    `shapes` are those of the convolution's input and weight. One matrix product with the patches (im2col) was the
-    fastest on every layer measured, but for two: integers, for which there is no fast product, and gradients
-    of depthwise convolutions, whose products are too thin.
+    `shapes` are those of the convolution's input and weight; nothing else decides, so that a result is the same in
+    every process. Matrix products with the patches (im2col) were the fastest on every layer measured, but for two:
+    integers, for which there is no fast product, and gradients of strided depthwise convolutions, whose columns would
+    be added up one by one.
 
     >>> choose("conv2d", ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), ((1, 8, 9, 9), (4, 8, 3, 3)), np.dtype("f4"))
     'im2col'
     """
-    thin = OPERATIONS[name].kind != "conv" and shapes[1][1] == 1
-    return "direct" if dtype.kind == "i" or thin else "im2col"
+    depthwise = spec.groups > 1 and shapes[1][1] == 1
+    folded = OPERATIONS[name].kind != "conv" and any(s != 1 for s in spec.stride)
+    return "direct" if dtype.kind == "i" or (depthwise and folded) else "im2col"
 
 
 def _nothing(name: str, spec: ConvSpec, input_size: Sizes, kernel_size: Sizes, dtype: np.dtype[Any]) -> str:
@@ -75,8 +79,9 @@ def _winograd_claim(name: str, spec: ConvSpec, input_size: Sizes, kernel_size: S
     """winograd(m,r), or winograd(m1xm2,r1xr2) with one number for each axis where axes differ."""
     if OPERATIONS[name].kind != "conv":
         outputs = spec.output_size(input_size, kernel_size)
-        spec, input_size = winograd.full_padding(spec, input_size, outputs, kernel_size), outputs
-    pair = winograd.tile(spec, input_size, kernel_size), kernel_size
+        pair = winograd.gradient_tile(spec, input_size, outputs, kernel_size), kernel_size
+    else:
+        pair = winograd.tile(spec, input_size, kernel_size), kernel_size
     if all(len(set(sizes)) == 1 for sizes in pair):
         pair = pair[0][:1], pair[1][:1]
     return "winograd({},{})".format(*("x".join(map(str, sizes)) for sizes in pair))
@@ -124,7 +129,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         summary="minimal filtering F(m, r) on tiles; stride and dilation 1",
         conv=winograd.conv,
         input_grad=winograd.input_grad,
-        weight_grad=None,
+        weight_grad=winograd.weight_grad,
         refuses=winograd.refuses,
         claim=_winograd_claim,
     ),

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from refconv.spec import ConvSpec, Pairs, Sizes
 
-__all__ = ["conv", "input_grad", "refuses", "transform_size", "weight_grad"]
+__all__ = ["conv", "input_grad", "refuses", "tiling", "transform_size", "weight_grad"]
 
 Array = NDArray[Any]
 
+MEMORY_BYTES = 2**28  # of spectra at a time: images, then output channels, are taken in parts
 TILES = (32, 64, 128, 256, 512, 1024)  # lengths of a tile worth trying, besides the whole axis
 
 
@@ -52,9 +53,7 @@ def _fast(n: int) -> int:
 def _cost(lengths: Sizes, padded: Sizes, extent: Sizes, x: Sizes, w: Sizes) -> float:
     """Work of a tiling: transforms of all tiles, of the kernels and back, and the products between them."""
     (batch, groups, channels), out = x[:3], w[1]
-    tiles = batch * math.prod(
-        math.ceil((n - e + 1) / (t - e + 1)) for n, e, t in zip(padded, extent, lengths, strict=True)
-    )
+    tiles = _count(lengths, padded, extent, batch)
     size = math.prod(lengths)
     transforms = groups * (tiles * (channels + out) + channels * out)
     return size * (2.5 * math.log2(max(2, size)) * transforms + 4 * groups * tiles * channels * out)
@@ -68,6 +67,23 @@ def _tiling(padded: Sizes, extent: Sizes, x: Sizes, w: Sizes) -> Sizes:
         # A tile shorter than twice the kernel repeats more than it computes.
         choices.append(tuple(tile if 2 * e <= tile < n else n for n, e in zip(whole, extent, strict=True)))
     return min(choices, key=lambda lengths: _cost(lengths, padded, extent, x, w))
+
+
+def tiling(spec: ConvSpec, x: Sizes, w: Sizes) -> tuple[int, int]:
+    """How many tiles a convolution is cut into, and how many elements each has.
+
+    >>> tiling(ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1)), (2, 3, 14, 14), (4, 3, 3, 3))
+    (2, 256)
+    """
+    padded = tuple(n + before + after for n, (before, after) in zip(x[2:], spec.padding, strict=True))
+    extent, outputs = spec.extent(w[2:]), w[0] // spec.groups
+    lengths = _tiling(padded, extent, (x[0], spec.groups, w[1]), (spec.groups, outputs, w[1]))
+    return _count(lengths, padded, extent, x[0]), math.prod(lengths)
+
+
+def _count(lengths: Sizes, padded: Sizes, extent: Sizes, batch: int) -> int:
+    steps = (math.ceil((n - e + 1) / (t - e + 1)) for n, e, t in zip(padded, extent, lengths, strict=True))
+    return batch * math.prod(steps)
 
 
 def _resized(x: Array, padding: Pairs) -> Array:
@@ -143,6 +159,13 @@ def _joined(y: Array, counts: Sizes) -> Array:
     return tiles.transpose(order).reshape(batch, *y.shape[1:3], *(c * s for c, s in zip(counts, steps, strict=True)))
 
 
+def _bytes(x: Array, w: Array, lengths: Sizes) -> int:
+    """What the spectra of tiles, kernels and products hold, with the copies of them that lie beside for a moment."""
+    tiles = _count(lengths, x.shape[3:], w.shape[3:], x.shape[0])
+    (groups, outputs, channels), size = w.shape[:3], math.prod(lengths)
+    return int(3 * size * x.itemsize * groups * (tiles * channels + outputs * channels + tiles * outputs))
+
+
 def _correlate(x: Array, w: Array) -> Array:
     """Every position where the kernel fits: (N, groups, C, *n), (groups, O, C, *e) -> (N, groups, O, *(n - e + 1))."""
     extent = w.shape[3:]
@@ -150,6 +173,11 @@ def _correlate(x: Array, w: Array) -> Array:
     if not (x.size and w.size and all(dense)):
         return np.zeros((x.shape[0], *w.shape[:2], *dense), x.dtype)
     lengths = _tiling(x.shape[3:], extent, x.shape, w.shape)
+    if _bytes(x, w, lengths) > MEMORY_BYTES:
+        if x.shape[0] > 1:
+            return np.concatenate([_correlate(images, w) for images in np.array_split(x, 2)])
+        if w.shape[1] > 1:
+            return np.concatenate([_correlate(x, kernels) for kernels in np.array_split(w, 2, axis=1)], axis=2)
     tiles, counts = _tiles(x, lengths, extent)
     # Conjugated twice, so that a complex kernel is itself not conjugated.
     kernel = np.conj(_forward(np.conj(w), lengths))

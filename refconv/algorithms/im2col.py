@@ -1,7 +1,7 @@
 """Convolution as one matrix product with the patches of the input (im2col); the gradient folds them back (col2im).
 
 The patches of a whole input are `prod(kernel_size)` times as large as the input, so they are made block by block
-into one scratch buffer that stays in the cache. The border is materialised: an infinite weight over a padded tap
+into one buffer that stays in the cache. The border is materialised: an infinite weight over a padded tap
 gives NaN.
 """
 
@@ -15,14 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv.scratch import buffer
 from refconv.spec import ConvSpec, Sizes
 
-__all__ = ["conv", "fold", "input_grad", "patches", "weight_grad"]
+__all__ = ["conv", "fold", "input_grad", "lowers", "patches", "rotates", "weight_grad"]
 
 Array = NDArray[Any]
 Box = tuple[slice, ...]
 
-BLOCK_BYTES = 2**22  # of patches at a time: about a core's share of the last-level cache
+BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
+MANY_POSITIONS = 2048
+THIN = 64  # output channels of a group, up to which a gradient is not folded
+LOWERED_KERNELS = 2**14  # elements of a group's kernels that are arranged anew for each row of outputs
+LOWERED_BYTES = 2**20  # of rows at a time, which are read several times
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
 
@@ -100,31 +105,17 @@ def _channels_first(x: Array, box: Box) -> Array:
     return x[(box[0], slice(None), slice(None), *box[1:])].transpose(1, 2, 0, *range(3, x.ndim))
 
 
-class _Scratch:
-    """One buffer for all blocks of a call: fresh pages for each would cost more than the copy."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.buffer = np.empty(0, dtype)
-
-    def __call__(self, shape: Sizes) -> Array:
-        size = math.prod(shape)
-        if size > self.buffer.size:
-            self.buffer = np.empty(size, self.buffer.dtype)
-        return self.buffer[:size].reshape(shape)
-
-
 class _Columns:
-    """Copies windows, box by box, into one scratch buffer; each is a (groups, C prod(k), positions) matrix."""
+    """Copies windows, box by box, into one buffer; each is a (groups, C prod(k), positions) matrix."""
 
     def __init__(self, x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> None:
         self.windows = _windows(_padded(_grouped(x, spec.groups), spec), kernel_size, output_size, spec)
         self.rows = self.windows.shape[: 2 + spec.rank]  # (groups, C/groups, *k)
-        self.scratch = _Scratch(x.dtype)
         self.bytes_each = math.prod(self.rows) * x.itemsize
 
     def __call__(self, box: Box) -> Array:
         shape = (*self.rows, *_span(box))
-        columns = self.scratch(shape)
+        columns = buffer("columns", shape, self.windows.dtype)
         np.copyto(columns, self.windows[_space(box)])
         return columns.reshape(shape[0], math.prod(shape[1 : len(self.rows)]), math.prod(_span(box)))
 
@@ -194,10 +185,70 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
         xs = _grouped(x, groups)
         np.matmul(kernels, xs.reshape(*xs.shape[:3], flat), out=y.reshape(*y.shape[:3], flat))
         return y.reshape(x.shape[0], w.shape[0], *output_size)
+    if lowers(spec, w.shape):
+        _conv_lowered(x, w, spec, y)
+        return y.reshape(x.shape[0], w.shape[0], *output_size)
     columns = _Columns(x, kernel_size, output_size, spec)
     for box in _image_blocks(x.shape[0], output_size, columns.bytes_each):
         _multiply(kernels, columns(box), y, box)
     return y.reshape(x.shape[0], w.shape[0], *output_size)
+
+
+def lowers(spec: ConvSpec, w: Sizes) -> bool:
+    """Whether the taps of the first axis are left where they are; w is a weight's shape.
+
+    Then each row of outputs is a product of its own, and all kernels of a group are arranged anew for each.
+
+    >>> spec = ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1))
+    >>> lowers(spec, (64, 3, 7, 7)), lowers(spec, (64, 64, 3, 3))
+    (True, False)
+    """
+    size = math.prod(w) // spec.groups
+    return spec.rank > 1 and w[2] > 1 and spec.dilation[0] == 1 and size <= LOWERED_KERNELS
+
+
+def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array) -> None:
+    """Write the convolution to y (N, groups, O, *output_size), a product for each row of outputs."""
+    kernels = w.reshape(spec.groups, y.shape[2], *w.shape[1:]).swapaxes(2, 3)  # the first axis' taps before channels
+    kernels = kernels.reshape(*kernels.shape[:2], math.prod(w.shape[1:]))
+    rows = y.reshape(*y.shape[:4], math.prod(y.shape[4:]))
+    for (images, groups, some), matrices in _lowered(x, w.shape[2:], y.shape[3:], spec):
+        np.matmul(kernels[groups, None], matrices, out=rows[images, groups, :, some].swapaxes(2, 3))
+
+
+def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Iterator[tuple[Box, Array]]:
+    """The matrix of each row of outputs, (N, groups, rows, k_1 C prod(k_2 ...), positions), box by box.
+
+    Lowered along all axes but the first [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]: with the input's
+    rows outermost the taps of the first axis are neighbours already, so that the matrices are overlapping views.
+    """
+    x = _padded(_grouped(x, spec.groups), spec)
+    taps, step = kernel_size[0], spec.stride[0]
+    image, group, channel, row, *space = x.strides
+    lines = np.lib.stride_tricks.as_strided(
+        x,
+        (*x.shape[:2], x.shape[3], x.shape[2], *kernel_size[1:], *output_size[1:]),
+        (
+            *(image, group, row, channel),
+            *(d * s for d, s in zip(spec.dilation[1:], space, strict=True)),
+            *(d * s for d, s in zip(spec.stride[1:], space, strict=True)),
+        ),
+        writeable=False,
+    )
+    positions = math.prod(output_size[1:])
+    height = math.prod(lines.shape[3:]) // max(1, positions)
+    room = LOWERED_BYTES // max(1, height * positions * step * x.itemsize)
+    for box in _blocks((*x.shape[:2], output_size[0]), room):
+        images, groups, rows = box
+        part = lines[images, groups, rows.start * step : (rows.stop - 1) * step + taps]
+        copy = buffer("columns", part.shape, x.dtype)
+        np.copyto(copy, part)
+        matrices = np.lib.stride_tricks.as_strided(
+            copy,
+            (*copy.shape[:2], rows.stop - rows.start, taps * height, positions),
+            (*copy.strides[:2], step * copy.strides[2], positions * x.itemsize, x.itemsize),
+        )
+        yield box, matrices
 
 
 def _is_pointwise(kernel_size: Sizes, spec: ConvSpec) -> bool:
@@ -215,28 +266,91 @@ def _multiply(kernels: Array, columns: Array, y: Array, box: Box) -> None:
 
 
 def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
-    """col2im of W^T dY: grad_output (N, O, *output_size), w (O, C/groups, *kernel_size) -> (N, C, *input_size)."""
+    """col2im of W^T dY: grad_output (N, O, *output_size), w (O, C/groups, *kernel_size) -> (N, C, *input_size).
+
+    For stride 1 it is also dY, fully padded, convolved with the rotated kernel; copying dY's patches takes less time
+    than adding up columns where dY has few channels.
+    """
+    if rotates(spec, w.shape):
+        return _input_grad_rotated(grad_output, w, spec, input_size)
     kernel_size, groups, batch = w.shape[2:], spec.groups, grad_output.shape[0]
     rows = (groups, w.shape[1], *kernel_size)
     transposed = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
     gs = _grouped(grad_output, groups)
     grad = np.zeros((groups, w.shape[1], batch, *_padded_size(spec, input_size)), gs.dtype)
-    scratch = _Scratch(gs.dtype)
     for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize):
         g = _channels_first(gs, box).reshape(groups, gs.shape[2], math.prod(_span(box)))
-        columns = scratch((groups, math.prod(rows[1:]), g.shape[2]))
+        columns = buffer("columns", (groups, math.prod(rows[1:]), g.shape[2]), gs.dtype)
         columns = np.matmul(transposed, g, out=columns).reshape(*rows, *_span(box))
         _scatter(grad[:, :, box[0]], np.moveaxis(columns, (0, 1), (spec.rank, spec.rank + 1)), box[1:], spec)
     inner = np.moveaxis(grad[_inner(spec, input_size)], 2, 0)
     return np.ascontiguousarray(inner).reshape(batch, groups * w.shape[1], *input_size)
 
 
+def rotates(spec: ConvSpec, w: Sizes) -> bool:
+    """Whether the gradient of the input is convolved by the rotated kernel rather than folded; w is a weight's shape.
+
+    >>> rotates(ConvSpec((1,), ((1, 1),), (1,)), (8, 8, 3)), rotates(ConvSpec((2,), ((1, 1),), (1,)), (8, 8, 3))
+    (True, False)
+    """
+    thin = w[0] <= min(THIN * spec.groups, 3 * w[1] * spec.groups) or math.prod(w[2:]) == 1
+    return thin and all(s == 1 for s in spec.stride)
+
+
+def _input_grad_rotated(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
+    """dX = dZ, fully padded, with the kernel rotated by 180 degrees; stride 1."""
+    swapped = w.reshape(spec.groups, w.shape[0] // spec.groups, *w.shape[1:]).swapaxes(1, 2)
+    rotated = np.ascontiguousarray(np.flip(swapped, tuple(range(3, swapped.ndim))))
+    rotated = rotated.reshape(spec.groups * w.shape[1], swapped.shape[2], *w.shape[2:])
+    # Padding of e - 1 before, less what the convolution padded; negative where that is more: it crops.
+    padding = tuple(
+        (e - 1 - before, n - m + before)
+        for e, (before, _), n, m in zip(
+            spec.extent(w.shape[2:]), spec.padding, input_size, grad_output.shape[2:], strict=True
+        )
+    )
+    inside = _space(slice(max(0, -a), m - max(0, -b)) for m, (a, b) in zip(grad_output.shape[2:], padding, strict=True))
+    around = tuple((max(0, a), max(0, b)) for a, b in padding)
+    return conv(grad_output[inside], rotated, ConvSpec(spec.stride, around, spec.dilation, spec.groups))
+
+
 def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes) -> Array:
     """dW = dY X^T: grad_output (N, O, *output_size), x (N, C, *input_size) -> (O, C/groups, *kernel_size)."""
     gs = _grouped(grad_output, spec.groups)
+    if _is_pointwise(kernel_size, spec):
+        return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
+    thin = gs.shape[2] <= 4  # else to add up a product for each row takes longer than to copy the patches
+    if thin and lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
+        return _weight_grad_lowered(gs, x, kernel_size, spec)
     columns = _Columns(x, kernel_size, gs.shape[3:], spec)
-    grad = np.zeros((spec.groups, gs.shape[2], math.prod(columns.rows[1:])), x.dtype)
+    # X dY^T is the faster product, but to transpose its result pays only after many positions.
+    swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
+    sides = (math.prod(columns.rows[1:]), gs.shape[2]) if swapped else (gs.shape[2], math.prod(columns.rows[1:]))
+    grad = np.zeros((spec.groups, *sides), x.dtype)
     for box in _image_blocks(x.shape[0], gs.shape[3:], columns.bytes_each):
-        g = _channels_first(gs, box).reshape(*grad.shape[:2], math.prod(_span(box)))
-        grad += np.matmul(g, columns(box).swapaxes(1, 2))
+        g = _channels_first(gs, box).reshape(spec.groups, gs.shape[2], math.prod(_span(box)))
+        left, right = (columns(box), g) if swapped else (g, columns(box))
+        grad += np.matmul(left, right.swapaxes(1, 2), out=buffer("products", grad.shape, grad.dtype))
+    grad = np.ascontiguousarray(grad.swapaxes(1, 2)) if swapped else grad
     return grad.reshape(grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)
+
+
+def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
+    """The same where the input is its own matrix of patches: (N, groups, O, *n) and (N, groups, C, *n)."""
+    grad = np.zeros((*gs.shape[1:3], xs.shape[2]), xs.dtype)
+    for g, x in zip(gs, xs, strict=True):
+        flat = math.prod(x.shape[2:])
+        grad += np.matmul(g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat).swapaxes(1, 2))
+    return grad.reshape(grad.shape[0] * grad.shape[1], grad.shape[2], *kernel_size)
+
+
+def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
+    """The sum over all rows of outputs of a product for each; gs is (N, groups, O, *output_size)."""
+    channels = x.shape[1] // spec.groups
+    grad = np.zeros((*gs.shape[1:3], channels * math.prod(kernel_size)), x.dtype)
+    rows = gs.reshape(*gs.shape[:4], math.prod(gs.shape[4:]))
+    for (images, groups, some), matrices in _lowered(x, kernel_size, gs.shape[3:], spec):
+        products = np.matmul(rows[images, groups, :, some].swapaxes(2, 3), matrices.swapaxes(3, 4))
+        grad[groups] += products.sum(axis=(0, 2))
+    grad = grad.reshape(*gs.shape[1:3], kernel_size[0], channels, *kernel_size[1:]).swapaxes(2, 3)
+    return grad.reshape(gs.shape[1] * gs.shape[2], channels, *kernel_size)

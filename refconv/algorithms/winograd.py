@@ -21,17 +21,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refconv.spec import ConvSpec, Sizes
+from refconv.scratch import buffer
+from refconv.spec import ConvSpec, Pairs, Sizes
 
-__all__ = ["conv", "full_padding", "input_grad", "refuses", "tile", "transform_matrices"]
+__all__ = ["conv", "gradient_tile", "input_grad", "refuses", "tile", "transform_matrices", "weight_grad"]
 
 Array = NDArray[Any]
 Matrix = tuple[tuple[Fraction, ...], ...]
 Box = tuple[slice, ...]
 
 LARGEST_TILE = 8  # m + r - 1: one more pair of points loses another two digits
-MANY_OUTPUTS = 14  # from here on F(4, r) pays, below it F(2, r)
-BLOCK_BYTES = 2**23  # of transformed tiles at a time
+LARGEST_M = 4
+BLOCK_BYTES = 2**20  # of tiles, and of kernels, at a time: they stay in the cache from one step to the next,
+PRODUCT_SIZE = 64  # but a product with fewer of them would spend its time on arranging its factors
 
 
 def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
@@ -41,8 +43,6 @@ def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
 
 def refuses(name: str, spec: ConvSpec, input_size: Sizes, kernel_size: Sizes, dtype: np.dtype[Any]) -> str:
     """Why the call cannot be done; empty if it can."""
-    if name.endswith("_backward"):
-        return "it offers no gradient with respect to the weight"
     if dtype.kind not in "fc":
         return f"the transform needs floating-point numbers, not {dtype}"
     for argument, values in (("stride", spec.stride), ("dilation", spec.dilation)):
@@ -116,28 +116,37 @@ def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
 
 
 def tile(spec: ConvSpec, input_size: Sizes, kernel_size: Sizes) -> Sizes:
-    """The m of F(m, r) on each axis: 4 where there are many outputs, 2 otherwise, 1 where the kernel is too long.
+    """The m of F(m, r) on each axis: that of 1, 2 and 4 with the fewest products, 1 where the kernel is too long.
 
     Tiles start at output 0. For a gradient or a transposed convolution ask with `full_padding` and the size of
-    its own operand.
+    its own operand. Three axes with m = 4 would lose too many digits.
 
-    >>> tile(ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1)), (56, 7), (3, 3))
+    >>> tile(ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1)), (56, 5), (3, 3))
     (4, 2)
     """
-    outputs = spec.output_size(input_size, kernel_size)
+    most = 2 if spec.rank > 2 else LARGEST_M
     return tuple(
-        max(1, min(4 if p > MANY_OUTPUTS and spec.rank < 3 else 2, p, LARGEST_TILE + 1 - r))
-        for p, r in zip(outputs, kernel_size, strict=True)
+        min(
+            (m for m in (1, 2, min(most, max(1, p))) if m == 1 or m + r - 1 <= LARGEST_TILE),
+            key=lambda m: (-(-p // m) * (m + r - 1), m),
+        )
+        for p, r in zip(spec.output_size(input_size, kernel_size), kernel_size, strict=True)
     )
 
 
-def full_padding(spec: ConvSpec, input_size: Sizes, output_size: Sizes, kernel_size: Sizes) -> ConvSpec:
+def gradient_tile(spec: ConvSpec, input_size: Sizes, output_size: Sizes, kernel_size: Sizes) -> Sizes:
+    """The m of both gradients: F(m, r) gives that of the input, F(r, m) that of the weight.
+
+    >>> gradient_tile(ConvSpec((1,), ((0, 0),), (1,)), (56,), (54,), (3,))
+    (4,)
+    """
+    return tile(_full_padding(spec, input_size, output_size, kernel_size), output_size, kernel_size)
+
+
+def _full_padding(spec: ConvSpec, input_size: Sizes, output_size: Sizes, kernel_size: Sizes) -> ConvSpec:
     """The convolution by the rotated kernel that leads from gradients (output_size) back to the input (input_size).
 
     The padding is negative, and then crops, where the convolution was padded by more than a kernel.
-
-    >>> full_padding(ConvSpec((1,), ((0, 0),), (1,)), (5,), (3,), (3,)).padding
-    ((2, 2),)
     """
     padding = tuple(
         (r - 1 - before, n - p + before)
@@ -146,28 +155,44 @@ def full_padding(spec: ConvSpec, input_size: Sizes, output_size: Sizes, kernel_s
     return ConvSpec(spec.stride, padding, spec.dilation, spec.groups)
 
 
-def _apply(matrix: Matrix, array: Array, axis: int, transposed: bool = False) -> Array:
-    """Multiply one axis of an array by a small matrix, one plane after the other; its zeros cost nothing."""
-    rows = tuple(zip(*matrix, strict=True)) if transposed else matrix
-    planes = np.moveaxis(array, axis, 0)
-    result = np.zeros((len(rows), *planes.shape[1:]), array.dtype)
-    for row, out in zip(rows, result, strict=True):
-        terms = [(c, plane) for c, plane in zip(row, planes, strict=True) if c]
-        for i, (c, plane) in enumerate(terms):
-            if i == 0:
-                np.multiply(plane, float(c), out=out)
-            elif abs(c) == 1:
-                (np.add if c > 0 else np.subtract)(out, plane, out=out)
-            else:
-                out += plane * float(c)
-    return np.moveaxis(result, 0, axis)
+def _numbers(matrix: Matrix, dtype: np.dtype[Any], transposed: bool = False) -> Array:
+    """An exact matrix, or its transpose, rounded to a format."""
+    rows = np.array([[float(value) for value in row] for row in matrix])
+    return np.ascontiguousarray(rows.T if transposed else rows, dtype=dtype)
 
 
-def _placed(x: Array, spec: ConvSpec, size: Sizes) -> Array:
+def _matrices(m: Sizes, r: Sizes, dtype: np.dtype[Any]) -> tuple[list[Array], list[Array], list[Array]]:
+    """A^T, G and B^T of F(m, r) on each axis, rounded to a format."""
+    exact = [transform_matrices(outputs, taps) for outputs, taps in zip(m, r, strict=True)]
+    return (
+        [_numbers(A, dtype, transposed=True) for A, _, _ in exact],
+        [_numbers(G, dtype) for _, G, _ in exact],
+        [_numbers(B, dtype, transposed=True) for _, _, B in exact],
+    )
+
+
+def _transformed(matrices: Sequence[Array], array: Array, name: str) -> Array:
+    """Each of the first axes multiplied by its small matrix: (*n, *rest) -> (*rows, *rest), one product an axis."""
+    shape = array.shape
+    for axis, matrix in enumerate(matrices):
+        shape = (*shape[:axis], len(matrix), *shape[axis + 1 :])
+        lines = array.reshape(math.prod(shape[:axis]), matrix.shape[1], math.prod(shape[axis + 1 :]))
+        size = (lines.shape[0], len(matrix), lines.shape[2])
+        array = np.matmul(matrix, lines, out=buffer(f"{name} {axis}", size, array.dtype))
+    return array.reshape(shape)
+
+
+def _grouped(x: Array, groups: int) -> Array:
+    """(N, C, *n) -> (N, groups, C/groups, *n)."""
+    return x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+
+
+def _placed(x: Array, padding: Pairs, size: Sizes) -> Array:
     """x with its padding (cropped where negative), and zeros at the end up to `size`."""
-    result = np.zeros((*x.shape[: x.ndim - spec.rank], *size), x.dtype)
+    rank = len(size)
+    result = np.zeros((*x.shape[: x.ndim - rank], *size), x.dtype)
     inside, source = [], []
-    for n, (before, after), total in zip(x.shape[-spec.rank :], spec.padding, size, strict=True):
+    for n, (before, after), total in zip(x.shape[-rank:], padding, size, strict=True):
         first, stop = max(0, -before), n - max(0, -after)
         start = max(0, before)
         stop = min(stop, first + total - start)
@@ -181,8 +206,9 @@ def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
     """Boxes of at most `room` tiles that cover `sizes`."""
     room, steps = max(1, room), []
     for n in reversed(sizes):
-        steps.append(max(1, min(n, room)))
-        room //= steps[-1]
+        parts = -(-n // room)
+        steps.append(max(1, -(-n // max(1, parts))))
+        room = max(1, room // steps[-1])
     yield from itertools.product(
         *(
             [slice(start, min(start + step, n)) for start in range(0, n, step)]
@@ -191,9 +217,14 @@ def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
     )
 
 
-def _tiles(x: Array, m: Sizes, size: Sizes, counts: Sizes) -> Array:
-    """A view of a padded (N, groups, C, *n) as (*tile, groups, C, N, *counts); neighbours start m apart."""
-    x = np.moveaxis(x, 0, 2)
+def _span(box: Box) -> Sizes:
+    return tuple(part.stop - part.start for part in box)
+
+
+def _tiles(x: Array, padding: Pairs, m: Sizes, size: Sizes, counts: Sizes) -> Array:
+    """A view of (N, groups, C, *n), padded, as (*size, groups, C, N, *counts); neighbours start m apart."""
+    needed = tuple((c - 1) * step + t if c else t for c, step, t in zip(counts, m, size, strict=True))
+    x = np.moveaxis(_placed(x, padding, needed), 0, 2)
     steps = x.strides[3:]
     return np.lib.stride_tricks.as_strided(
         x,
@@ -203,12 +234,31 @@ def _tiles(x: Array, m: Sizes, size: Sizes, counts: Sizes) -> Array:
     )
 
 
-def _kernel(w: Array, groups: int, matrices: Sequence[tuple[Matrix, Matrix, Matrix]]) -> Array:
-    """G g on every axis: (O, C/groups, *k) -> (*tile, groups, O/groups, C/groups)."""
-    kernel = np.moveaxis(w.reshape(groups, w.shape[0] // groups, *w.shape[1:]), (0, 1, 2), (-3, -2, -1))
-    for axis, (_, G, _) in enumerate(matrices):
-        kernel = _apply(G, kernel, axis)
-    return np.ascontiguousarray(kernel)
+def _transformed_tiles(matrices: Sequence[Array], tiles: Array, name: str) -> Array:
+    """Every tile multiplied by its matrices: (*size, groups, C, *box) -> (*rows, groups, C, prod(box))."""
+    kept = len(matrices) + 2
+    copy = buffer(name, tiles.shape, tiles.dtype)
+    np.copyto(copy, tiles)
+    return _transformed(matrices, copy.reshape(*tiles.shape[:kept], math.prod(tiles.shape[kept:])), name)
+
+
+def _room(size: Sizes, channels: int, dtype: np.dtype[Any]) -> int:
+    """How many tiles, or kernels, to transform at a time."""
+    return max(PRODUCT_SIZE, BLOCK_BYTES // max(1, math.prod(size) * channels * dtype.itemsize))
+
+
+def _kernels(w: Array, groups: int, matrices: Sequence[Array], kept: bool) -> Iterator[tuple[slice, Array]]:
+    """G g on every axis, some output channels of each group at a time: (*tile, groups, some of O/groups, C/groups).
+
+    Unless they are `kept`, each takes the place of the one before it.
+    """
+    rank, outputs = len(matrices), w.shape[0] // groups
+    taps_first = np.moveaxis(w.reshape(groups, outputs, *w.shape[1:]), (0, 1, 2), (rank, rank + 1, rank + 2))
+    room = _room(tuple(map(len, matrices)), groups * w.shape[1], w.dtype)
+    for number, (some,) in enumerate(_blocks((outputs,), room)):
+        kernels = buffer("kernels", (*w.shape[2:], groups, some.stop - some.start, w.shape[1]), w.dtype)
+        np.copyto(kernels, taps_first[..., some, :])
+        yield some, _transformed(matrices, kernels, f"kernels {number if kept else ''}")
 
 
 def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
@@ -220,33 +270,25 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
     rank, groups, batch = spec.rank, spec.groups, x.shape[0]
     kernel_size, output_size = w.shape[2:], spec.output_size(x.shape[2:], w.shape[2:])
     m = tile(spec, x.shape[2:], kernel_size)
-    matrices = [transform_matrices(outputs, taps) for outputs, taps in zip(m, kernel_size, strict=True)]
-    size = tuple(outputs + taps - 1 for outputs, taps in zip(m, kernel_size, strict=True))
+    to_outputs, of_kernel, of_input = _matrices(m, kernel_size, x.dtype)
     counts = tuple(-(-p // outputs) for p, outputs in zip(output_size, m, strict=True))
-    needed = tuple((c - 1) * outputs + t if c else t for c, outputs, t in zip(counts, m, size, strict=True))
-    xs = _placed(x.reshape(batch, groups, x.shape[1] // groups, *x.shape[2:]), spec, needed)
-    tiles, kernel = _tiles(xs, m, size, counts), _kernel(w, groups, matrices)
-    y = np.empty((batch, *kernel.shape[rank : rank + 2], *itertools.chain(*zip(counts, m, strict=True))), x.dtype)
+    tiles = _tiles(_grouped(x, groups), spec.padding, m, tuple(map(len, of_input)), counts)
+    y = np.empty((batch, groups, w.shape[0] // groups, *itertools.chain(*zip(counts, m, strict=True))), x.dtype)
     # (*m, groups, O/groups, N, *counts): where the outputs of each tile go.
     places = y.transpose(*range(4, y.ndim, 2), 1, 2, 0, *range(3, y.ndim, 2))
-    room = BLOCK_BYTES // max(1, math.prod(size) * x.shape[1] * x.itemsize)
-    for box in _blocks((batch, *counts), room):
-        places[_space(box)] = _tile_block(tiles[_space(box)], kernel, matrices)
+    boxes = list(_blocks((batch, *counts), _room(tiles.shape[:rank], x.shape[1], x.dtype)))
+    kernels: Iterable[tuple[slice, Array]] = _kernels(w, groups, of_kernel, kept=len(boxes) > 1)
+    if len(boxes) > 1:
+        kernels = list(kernels)
+    for box in boxes:
+        d = _transformed_tiles(of_input, tiles[_space(box)], "tiles")
+        for some, kernel in kernels:
+            products = np.matmul(kernel, d, out=buffer("products", (*kernel.shape[:-1], d.shape[-1]), x.dtype))
+            results = _transformed(to_outputs, products, "products")
+            places[(*(slice(None),) * (rank + 1), some, *box)] = results.reshape(*results.shape[:-1], *_span(box))
     whole = y.reshape(*y.shape[:3], *(c * outputs for c, outputs in zip(counts, m, strict=True)))
     kept = np.ascontiguousarray(whole[_space(slice(0, p) for p in output_size)])
     return kept.reshape(batch, w.shape[0], *output_size)
-
-
-def _tile_block(d: Array, kernel: Array, matrices: Sequence[tuple[Matrix, Matrix, Matrix]]) -> Array:
-    """A^T [(G g) o (B^T d)] with the sum over channels inside: (*tile, groups, C, *box) -> (*m, groups, O, *box)."""
-    rank, box = len(matrices), d.shape[len(matrices) + 2 :]
-    for axis, (_, _, B) in enumerate(matrices):
-        d = _apply(B, d, axis, transposed=True)
-    products: Array = np.matmul(kernel, d.reshape(*d.shape[: rank + 2], math.prod(box)))
-    y = products.reshape(*products.shape[:-1], *box)
-    for axis, (A, _, _) in enumerate(matrices):
-        y = _apply(A, y, axis, transposed=True)
-    return y
 
 
 def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
@@ -255,4 +297,28 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     swapped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:]).swapaxes(1, 2)
     rotated = np.flip(swapped, tuple(range(3, swapped.ndim)))
     kernels = rotated.reshape(groups * w.shape[1], w.shape[0] // groups, *w.shape[2:])
-    return conv(grad_output, kernels, full_padding(spec, input_size, grad_output.shape[2:], w.shape[2:]))
+    return conv(grad_output, kernels, _full_padding(spec, input_size, grad_output.shape[2:], w.shape[2:]))
+
+
+def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes) -> Array:
+    """dW = X correlated with dZ, cut into pieces of m, each by F(r, m), the sum over pieces inside the transform.
+
+    grad_output (N, O, *output_size), x (N, C, *input_size) -> (O, C/groups, *kernel_size).
+    """
+    rank, output_size = spec.rank, grad_output.shape[2:]
+    m = gradient_tile(spec, x.shape[2:], output_size, kernel_size)
+    to_weight, of_grad, of_input = _matrices(kernel_size, m, x.dtype)
+    counts = tuple(-(-p // step) for p, step in zip(output_size, m, strict=True))
+    tiles = _tiles(_grouped(x, spec.groups), spec.padding, m, tuple(map(len, of_input)), counts)
+    pieces = _tiles(_grouped(grad_output, spec.groups), ((0, 0),) * rank, m, m, counts)
+    size, groups, channels, outputs = tiles.shape[:rank], spec.groups, tiles.shape[rank + 1], pieces.shape[rank + 1]
+    grad = np.zeros((*kernel_size, groups, outputs, channels), x.dtype)
+    room = _room(size, x.shape[1], x.dtype)
+    for box in _blocks((x.shape[0], *counts), 4 * room):
+        d = _transformed_tiles(of_input, tiles[_space(box)], "tiles").swapaxes(-1, -2)
+        for (some,) in _blocks((outputs,), 2 * room):
+            g = _transformed_tiles(of_grad, pieces[(*(slice(None),) * (rank + 1), some, *box)], "pieces")
+            products = np.matmul(g, d, out=buffer("products", (*g.shape[:-1], channels), x.dtype))
+            grad[..., some, :] += _transformed(to_weight, products, "products")
+    grad = np.moveaxis(grad, (rank, rank + 1, rank + 2), (0, 1, 2))
+    return np.ascontiguousarray(grad).reshape(grad_output.shape[1], channels, *kernel_size)

@@ -1,0 +1,268 @@
+"""How long each algorithm takes here: the work it does, times what each kind of work costs on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import math
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.fft
+
+from refconv.algorithms import ALGORITHMS, choose, fft, im2col, winograd
+from refconv.spec import OPERATIONS, ConvSpec, Sizes
+
+__all__ = ["Work", "fastest", "rates", "seconds", "work"]
+
+
+ROW = 90  # elements that could be added up in the time it takes to begin a row
+SPECTRA = 2.5  # times as long as in the cache a transform takes among others that fill it
+
+
+class Work(NamedTuple):
+    """What an algorithm does, in units that each have one price: also the seconds of one unit of each."""
+
+    products: float = 0  # multiply-adds of matrix products
+    moved: float = 0  # elements copied, added or multiplied one by one
+    butterflies: float = 0  # elements times the binary logarithm of the transform's length
+    calls: float = 0  # of NumPy
+
+    def __add__(self, other: tuple[Any, ...]) -> Work:
+        return Work(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class _Shape(NamedTuple):
+    """A convolution's sizes: images, groups, channels of one group, and what lies in space."""
+
+    batch: int
+    groups: int
+    channels: int
+    outputs: int
+    taps: int
+    positions: int
+    pixels: int
+
+    @property
+    def products(self) -> int:
+        return self.batch * self.groups * self.channels * self.outputs * self.taps * self.positions
+
+
+def _shape(spec: ConvSpec, x: Sizes, w: Sizes) -> _Shape:
+    positions = math.prod(spec.output_size(x[2:], w[2:]))
+    return _Shape(x[0], spec.groups, w[1], w[0] // spec.groups, math.prod(w[2:]), positions, math.prod(x[2:]))
+
+
+def _direct(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
+    n = _shape(spec, x, w)
+    rows = n.batch * n.groups * n.positions // max(1, spec.output_size(x[2:], w[2:])[-1])
+    moved = n.taps * (n.batch * n.groups * n.positions * (n.channels + 2 * n.outputs) + ROW * rows)
+    return Work(n.products if n.channels > 1 else 0, moved, 0, 4 * n.taps)
+
+
+def _im2col(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
+    n = _shape(spec, x, w)
+    columns = n.batch * n.groups * n.channels * n.positions * n.taps
+    if n.taps == 1 and n.positions == n.pixels:
+        return Work(n.products, 0, 0, 4)
+    if im2col.lowers(spec, w):
+        rows = n.batch * n.groups * spec.output_size(x[2:], w[2:])[0]
+        again = rows * n.channels * n.outputs * n.taps  # kernels arranged anew for each row
+        return Work(n.products, columns // w[2] * spec.stride[0] + columns // 2 + again, 0, 20 + rows / 16)
+    # A product with few rows is no faster than reading its columns.
+    return Work(n.products, columns * (2 if n.outputs < 8 else 1), 0, 10 + columns / 2**18)
+
+
+def _winograd(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
+    n, m = _shape(spec, x, w), winograd.tile(spec, x[2:], w[2:])
+    size = math.prod(outputs + taps - 1 for outputs, taps in zip(m, w[2:], strict=True))
+    tiles = n.batch * math.prod(-(-p // k) for p, k in zip(spec.output_size(x[2:], w[2:]), m, strict=True))
+    products = size * n.groups * n.channels * n.outputs
+    moved = size * (1 + spec.rank) * n.groups * (tiles * (n.channels + n.outputs) + n.channels * n.outputs)
+    # Products of few channels each take longer, and copies of few tiles.
+    return Work(products * tiles, moved * (1 + 16 / n.channels), 0, 150 + n.groups * size / 8)
+
+
+def _fft(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
+    n = _shape(spec, x, w)
+    tiles, size = fft.tiling(spec, x, w)
+    transforms = n.groups * (n.channels * (tiles + n.outputs) + tiles * n.outputs)
+    products = 2 * size * tiles * n.groups * n.channels * n.outputs  # of half as many complex numbers
+    butterflies = SPECTRA * size * math.log2(max(2, size)) * transforms
+    return Work(products if n.channels > 1 else 0, 4 * size * transforms, butterflies, 60)
+
+
+_FORWARD: Mapping[str, Callable[[ConvSpec, Sizes, Sizes], Work]] = {
+    "direct": _direct,
+    "fft": _fft,
+    "im2col": _im2col,
+    "winograd": _winograd,
+}
+
+
+def _gradient(spec: ConvSpec, x: Sizes, w: Sizes) -> tuple[ConvSpec, Sizes, Sizes]:
+    """The convolution of about the same work that gives the gradient of the input."""
+    groups, outputs = spec.groups, spec.output_size(x[2:], w[2:])
+    stretched = tuple((p - 1) * s + 1 for p, s in zip(outputs, spec.stride, strict=True))
+    extent = spec.extent(w[2:])
+    padding = tuple((e - 1, n - p) for e, n, p in zip(extent, x[2:], stretched, strict=True))
+    plain = ConvSpec((1,) * spec.rank, padding, spec.dilation, groups)
+    return plain, (x[0], w[0], *stretched), (groups * w[1], w[0] // groups, *w[2:])
+
+
+def work(algorithm: str, name: str, spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
+    """The work of a call, given the shapes of the convolution's input and weight.
+
+    >>> work("im2col", "conv2d", ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), (1, 8, 9, 9), (4, 8, 3, 3)).products
+    14112
+    """
+    kind, forward = OPERATIONS[name].kind, _FORWARD[algorithm](spec, x, w)
+    if kind == "conv":
+        return forward
+    to_input, to_weight = _GRADIENTS[algorithm](spec, x, w, forward)
+    return to_input if kind == "conv_transpose" else to_input + to_weight
+
+
+def _direct_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
+    return forward, forward
+
+
+def _im2col_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
+    """Columns are added to the input, unless the kernel is rotated; those of the weight's product are read twice."""
+    columns = forward.moved
+    to_input = _im2col(*_gradient(spec, x, w)) if im2col.rotates(spec, w) else forward + Work(moved=3 * columns)
+    return to_input, forward + Work(moved=columns)
+
+
+def _winograd_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
+    return _winograd(*_gradient(spec, x, w)), forward._replace(moved=1.6 * forward.moved)
+
+
+def _fft_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
+    """The kernel of the weight's gradient is as large as the output, and images stand where channels stood."""
+    n = _shape(spec, x, w)
+    size = math.prod(a + before + after for a, (before, after) in zip(x[2:], spec.padding, strict=True))
+    transforms = n.groups * (n.batch * (n.channels + n.outputs) + n.channels * n.outputs)
+    products = 2 * size * n.batch * n.groups * n.channels * n.outputs
+    to_weight = Work(products, 4 * size * transforms, SPECTRA * size * math.log2(max(2, size)) * transforms, 60)
+    return _fft(*_gradient(spec, x, w)), to_weight
+
+
+_GRADIENTS: Mapping[str, Callable[[ConvSpec, Sizes, Sizes, Work], tuple[Work, Work]]] = {
+    "direct": _direct_gradients,
+    "fft": _fft_gradients,
+    "im2col": _im2col_gradients,
+    "winograd": _winograd_gradients,
+}
+
+
+def seconds(work: Work, prices: Work) -> float:
+    """What a work costs at the prices of one unit of each kind."""
+    return float(sum(amount * price for amount, price in zip(work, prices, strict=True)))
+
+
+def fastest(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dtype[Any]) -> str:
+    """The algorithm that should take the least time on this machine, whatever the class of its error.
+
+    `shapes` are those of the convolution's input and weight.
+    """
+    x, w = shapes
+    sizes = x[2:], w[2:]
+    if dtype.kind == "i" or 0 in (*x, *w):
+        return choose(name, spec, shapes, dtype)
+    able = tuple(row for row in _FORWARD if not ALGORITHMS[row].refuses(name, spec, *sizes, dtype))
+    return _cheapest(able, name, spec, x, w, rates(dtype.name))
+
+
+@functools.lru_cache(1024)
+def _cheapest(able: tuple[str, ...], name: str, spec: ConvSpec, x: Sizes, w: Sizes, prices: Work) -> str:
+    """The choice, remembered: to count the work takes as long as a small convolution."""
+    return min(able, key=lambda row: seconds(work(row, name, spec, x, w), prices))
+
+
+# ---------------------------------------------------------------------------------------------------- the prices
+
+
+@functools.cache
+def rates(dtype: str) -> Work:
+    """What a unit of each kind of work costs on this machine, in seconds: measured once, then read from a file.
+
+    The file lies in the user's folder for caches. Where it cannot be written they are measured once a process.
+    """
+    path = _cache_folder() / f"rates-{dtype}-{_machine()}.json"
+    try:
+        prices = Work(*map(float, json.loads(path.read_text())))
+        if all(0 < price < 1 for price in prices):
+            return prices
+    except (OSError, ValueError, TypeError):
+        pass  # none yet, or not what this version writes
+    prices = _measured(np.dtype(dtype))
+    with contextlib.suppress(OSError):
+        _write(path, json.dumps(prices))
+    return prices
+
+
+def _cache_folder() -> Path:
+    """Where this platform keeps what can be made again."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "refconv"
+
+
+def _machine() -> str:
+    """What a price depends on: processor, number of threads, and the library that multiplies."""
+    threads = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
+    facts = [platform.machine(), platform.processor(), platform.node(), str(os.cpu_count()), *threads, np.__version__]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing, whoever else writes at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+    try:
+        Path(file.name).replace(path)
+    except OSError:
+        Path(file.name).unlink()
+        raise
+
+
+def _measured(dtype: np.dtype[Any]) -> Work:
+    """About a tenth of a second of each kind of work, on sizes that fit the caches."""
+    square, image = np.ones((384, 384), dtype), np.ones((64, 58, 58), dtype)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2)).transpose(0, 3, 4, 1, 2)
+    columns, product = np.empty(windows.shape, dtype), np.empty_like(square)
+    planes, dot = np.ones((8, 128, 128), dtype), np.ones((2, 2), dtype)
+    transform = scipy.fft.fftn if dtype.kind == "c" else scipy.fft.rfftn
+    return Work(
+        products=_time(lambda: np.matmul(square, square, out=product)) / 384**3,
+        moved=_time(lambda: np.copyto(columns, windows)) / columns.size,
+        butterflies=_time(lambda: transform(planes, axes=(1, 2))) / (planes.size * 14),
+        calls=_time(lambda: np.matmul(dot, dot)),
+    )
+
+
+def _time(call: Callable[[], Any]) -> float:
+    """The shortest of many: what disturbs a measurement only lengthens it."""
+    call()
+    times: list[float] = []
+    stop = time.perf_counter() + 0.03
+    while len(times) < 5 or time.perf_counter() < stop:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
