@@ -37,7 +37,7 @@ __all__ = ["EXIT_CODES", "Bench", "Row", "bench", "pinned", "rivals"]
 EXCERPTS = 4  # of each result, of every call
 # A product reaches at least 80 % of what the processor can do: 90 % and more [Goto & van de Geijn 2008, section 7].
 REACHED = 0.8
-BEST = "refconv-fastest" if "refconv-fastest" in ADAPTERS else "refconv"  # of our references
+BEST = "refconv-fastest"  # of our references
 EXIT_CODES = {"timed": 0, "refused": 1, "nothing": 5}
 
 

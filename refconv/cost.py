@@ -10,7 +10,6 @@ import math
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.fft
 
+from refconv import files
 from refconv.algorithms import ALGORITHMS, choose, fft, im2col, winograd
 from refconv.spec import OPERATIONS, ConvSpec, Sizes
 
@@ -207,7 +207,8 @@ def rates(dtype: str) -> Work:
         pass  # none yet, or not what this version writes
     prices = _measured(np.dtype(dtype))
     with contextlib.suppress(OSError):
-        _write(path, json.dumps(prices))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, json.dumps(prices))
     return prices
 
 
@@ -227,18 +228,6 @@ def _machine() -> str:
     threads = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
     facts = [platform.machine(), platform.processor(), platform.node(), str(os.cpu_count()), *threads, np.__version__]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
-
-
-def _write(path: Path, text: str) -> None:
-    """All of it or nothing, whoever else writes at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    try:
-        Path(file.name).replace(path)
-    except OSError:
-        Path(file.name).unlink()
-        raise
 
 
 def _measured(dtype: np.dtype[Any]) -> Work:

@@ -32,7 +32,7 @@ LAYERS = {
     "draws": 3,
     "families": 3,
     "features": 4,
-    "network": 4,
+    "network": 5,
     "strategies": 5,
     "judge": 4,
     "smaller": 2,
