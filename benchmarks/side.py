@@ -31,7 +31,7 @@ WORK = {
         ("resnet-64@56", "float64", False, "auto"),
         ("resnet-128@28", "float32", True, "auto"),
         ("resnet-3x3s2", "float32", False, "auto"),
-        ("resnet-1x1", "float32", False, "auto"),
+        ("resnet50-1x1", "float32", False, "auto"),
         ("mobilenet-512@14", "float32", False, "auto"),
         ("mobilenet-512@14", "float32", False, "direct"),
         ("resnext-512@14", "float32", False, "auto"),

@@ -45,13 +45,14 @@ def _pool(name: str, group: str, input: Sizes, kernel: int, **arguments: Any) ->
     return Layer(name, f"{group}-pool", operation, input, None, {"kernel_size": kernel, **arguments})
 
 
-# Sizes are those of the networks' papers, for one image of the usual size; SPP: spatial pyramid pooling.
+# Layers of lenet, alexnet, vgg, nin, googlenet and resnet are those of `network.NETWORKS` (VGG-16, ResNet-18), which
+# holds the documents' geometry; the others are their papers'. SPP: spatial pyramid pooling.
 _ROWS = (
     _dense("lenet-c1", 1, 32, 6, 5),
     _dense("lenet-c3", 6, 14, 16, 5),
-    _dense("alexnet-11x11s4", 3, 227, 96, 11, stride=4),
-    _dense("alexnet-5x5", 96, 27, 256, 5, padding=2),
-    _dense("alexnet-3x3", 256, 13, 384, 3, padding=1),
+    _dense("alexnet-11x11s4", 3, 224, 96, 11, stride=4, padding=1),
+    _dense("alexnet-5x5", 96, 26, 256, 5, padding=2),
+    _dense("alexnet-3x3", 256, 12, 384, 3, padding=1),
     _dense("vgg-64@224", 64, 224, 64, 3, padding=1),
     _dense("vgg-128@112", 128, 112, 128, 3, padding=1),
     _dense("vgg-256@56", 256, 56, 256, 3, padding=1),
@@ -63,10 +64,10 @@ _ROWS = (
     _dense("resnet-256@14", 256, 14, 256, 3, padding=1),
     _dense("resnet-512@7", 512, 7, 512, 3, padding=1),
     _dense("resnet-3x3s2", 64, 56, 128, 3, stride=2, padding=1),
-    _dense("resnet-1x1", 256, 56, 64, 1),
-    _dense("resnet-1x1s2", 256, 56, 512, 1, stride=2),
+    _dense("resnet50-1x1", 256, 56, 64, 1),
+    _dense("resnet50-1x1s2", 256, 56, 512, 1, stride=2),
     _dense("nin-1x1", 96, 54, 96, 1),
-    _dense("nin-3x3", 384, 6, 1024, 3, padding=1),
+    _dense("nin-3x3", 384, 5, 1000, 3, padding=1),
     _dense("googlenet-1x1", 192, 28, 64, 1),
     _dense("googlenet-3x3", 96, 28, 128, 3, padding=1),
     _dense("googlenet-5x5", 16, 28, 32, 5, padding=2),
@@ -89,8 +90,8 @@ _ROWS = (
     Layer("dcgan-4x4s2", "transposed", "conv_transpose2d", (256, 8, 8), (256, 128, 4, 4), {"stride": 2, "padding": 1}),
     Layer("unet-2x2s2", "transposed", "conv_transpose2d", (128, 28, 28), (128, 64, 2, 2), {"stride": 2}),
     Layer("vocoder-16s8", "transposed", "conv_transpose1d", (128, 256), (128, 64, 16), {"stride": 8, "padding": 4}),
-    _pool("alexnet-max-3s2", "max", (96, 55, 55), 3, stride=2),
-    _pool("vgg-max-2s2", "max", (64, 112, 112), 2),
+    _pool("alexnet-max-3s2", "max", (96, 54, 54), 3, stride=2),
+    _pool("vgg-max-2s2", "max", (128, 112, 112), 2),
     _pool("resnet-max-3s2", "max", (64, 112, 112), 3, stride=2, padding=1),
     _pool("googlenet-max-3", "max", (192, 28, 28), 3, stride=1, padding=1),
     _pool("spp-max-13", "max", (256, 20, 20), 13, stride=1, padding=6),
@@ -136,7 +137,7 @@ class Workload:
         """Shape of the output of the forward operation.
 
         >>> next(workloads(["alexnet-11x11s4"])).output
-        (1, 96, 55, 55)
+        (1, 96, 54, 54)
         """
         batch, channels, *sizes = self.shapes["input"]
         a, kernel = self.arguments, self.kernel_size

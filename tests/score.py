@@ -228,7 +228,9 @@ def matrix(quick: list[list[Outcome]], full: list[Outcome]) -> str:
             out.append(_row(value, quick, [o for o in wrong if getattr(o, fact) == value]))
     out.append(_row("all", quick, wrong))
     shares = [sum(bool(o.law) for o in run if o.kind == "wrong") for run in quick]
+    again = sum(o.replayed == "again" for o in wrong)
     out += ["", f"Convicted in quick, by seed: {', '.join(map(str, shares))} of {len(wrong)}."]
+    out += [f"Broken again by `refconv replay` of the folder that was kept, in a new process: {again} of {len(wrong)}."]
     out += ["", "## By law", "", "| law | quick | standard |", "|---|---|---|"]
     laws_of = [Counter(o.law for o in run if o.law and o.kind == "wrong") for run in (quick[0], full)]
     out += [f"| {law} | {laws_of[0][law]} | {n} |" for law, n in laws_of[1].most_common()]
@@ -269,7 +271,9 @@ def main() -> int:
         efforts = [Effort(PROFILES["quick"], seed, shrinks=False) for seed in range(SEEDS)]
         judged = [paths, *[corpus("wrong")] * (SEEDS - 1)]
         quick = [list(outcomes(p, e, False, options.jobs)) for p, e in zip(judged, efforts, strict=True)]
-        every = list(outcomes(paths, Effort(PROFILES["standard"]), True, options.jobs))
+        wrong, right = corpus("wrong"), corpus("right")
+        every = list(outcomes(wrong, Effort(PROFILES["standard"]), True, options.jobs, again=True))
+        every += outcomes(right, Effort(PROFILES["standard"]), False, options.jobs)
         PAGE.write_text(matrix(quick, every))
     else:
         effort = Effort(PROFILES[options.profile], shrinks=options.shrink)

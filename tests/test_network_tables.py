@@ -8,6 +8,7 @@ import pytest
 
 from refconv import network
 from refconv.network import NETWORKS, Network
+from refconv.workloads import LAYERS
 
 # Published, or widely reproduced from the authors' models.
 PARAMETERS = {
@@ -190,3 +191,38 @@ def test_what_does_not_fit_is_said():
         net.forward(np.zeros((1, 1, 28, 28)), {**values, "0.bias": np.zeros(3)})
     with pytest.raises(ValueError, match="must be larger: layer 30"):
         NETWORKS["vgg16"].small(16, (3, 16, 16))
+
+
+TIMED = {
+    "lenet": "lenet5",
+    "alexnet": "alexnet",
+    "vgg": "vgg16",
+    "nin": "nin",
+    "googlenet": "googlenet",
+    "resnet": "resnet18",
+}
+
+
+def _padded(channels, sizes, kernel, stride, padding):
+    return channels, tuple(n + 2 * padding for n in sizes), kernel, stride
+
+
+@pytest.mark.parametrize(
+    "layer", [row for row in LAYERS.values() if row.name.split("-")[0] in TIMED], ids=lambda row: row.name
+)
+def test_what_is_timed_is_a_layer_of_its_network(layer):
+    """Channels, padded image, kernel and stride: LeNet's first image counts as 32 by 32 or as 28 with padding."""
+    (channels, *sizes), args = layer.input, layer.arguments
+    kernel = layer.weight[2] if layer.weight else args["kernel_size"]
+    stride = args.get("stride", 1 if layer.weight else kernel)
+    wanted = _padded(channels, sizes, kernel, stride, args.get("padding", 0)), layer.weight and layer.weight[0]
+    found = []
+    for row in NETWORKS[TIMED[layer.name.split("-")[0]]].rows:
+        given = vars(row.layer)
+        if type(row.layer).__name__.startswith("Global"):
+            given = {"kernel_size": row.input_shape[1]}
+        if "kernel_size" in given:
+            k, s = given["kernel_size"], given.get("stride") or given["kernel_size"]
+            shape = _padded(row.input_shape[0], row.input_shape[1:], k, s, given.get("padding", 0))
+            found.append((shape, given.get("out_channels")))
+    assert wanted in found

@@ -14,7 +14,7 @@ QUICK = [
     Outcome("c", "right"),
 ]
 FULL = [
-    Outcome("a", "wrong", "bias", "rare", LAW, 20, 4, 2.0, diagnosis="right"),
+    Outcome("a", "wrong", "bias", "rare", LAW, 20, 4, 2.0, replayed="again", diagnosis="right"),
     Outcome("b", "wrong", "bias", "common", "another", 700, 65, 3.0, diagnosis="wrong", what="kind: words"),
     Outcome("c", "right", law="another", said="got 1"),
 ]
@@ -26,7 +26,7 @@ def test_the_tables():
     text = score.matrix([QUICK, again], FULL)
     assert "| bias | 2 | 1 | 2 | 520 | 1.0 | 1 | 1 | 1 | 0 |" in text
     assert "| common | 1 | 0 | 1 | 1000 | - | 0 | 0 | 1 | 0 |" in text
-    assert "Convicted in quick, by seed: 1, 1 of 2." in text
+    assert "Convicted in quick, by seed: 1, 1 of 2." in text and "in a new process: 1 of 2." in text
     assert "| common | 1 | 0 | 1 | inf | - | 0 | 0 | 1 | 0 |" in score.matrix([QUICK], FULL)
     assert f"| {LAW} | 1 | 1 |" in text and "| another | 0 | 1 |" in text
     assert "- quick, 1 judged: none" in text and "- standard, 1 judged: `c`" in text

@@ -12,7 +12,7 @@ FORWARD = [
     "vgg-256@56",
     "resnet-64@56",
     "resnet-3x3s2",
-    "resnet-1x1",
+    "resnet50-1x1",
     "mobilenet-512@14",
     "resnext-512@14",
     "deeplab-3x3d2",
