@@ -229,7 +229,8 @@ class Law:
             draws.recall(values, effort.known, _key(judged, record.law), look)
         if not broken:
             key = zlib.crc32(f"{effort.seed + turn}:{record.law}:{record.operation}".encode())
-            draws.each(values, max(1, round(effort.examples * self.share)), key, look)
+            count = max(1, round(effort.examples * self.share))
+            draws.each(values, max(count, ENOUGH) if turn else count, key, look)
         if not broken:
             return None
         violation, drawn = broken[0]
