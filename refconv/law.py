@@ -219,6 +219,8 @@ class Law:
 
         def look(drawn: Drawn) -> bool:
             nonlocal earlier
+            if broken:  # Hypothesis asks twice for what it remembers
+                return False
             earlier = judged.subject.history
             record.cases += 1
             if (violation := self._ask(judged, drawn.values, record)) is not None:

@@ -1,5 +1,6 @@
 """The command line, from outside: every mistake is one clear line, every verdict its exit code."""
 
+import json
 import os
 import re
 import signal
@@ -450,3 +451,24 @@ def test_a_run_of_seconds_shows_that_it_goes_on(tmp_path):
     assert done.returncode == 1
     assert re.search(r"^\d+/\d+ laws judged, 1 broken; convolve: ", done.stderr, re.M)
     assert done.stdout.startswith("VERDICT: wrong\n") and "1 broken" not in done.stdout
+
+
+def test_what_was_broken_is_asked_for_first(here):
+    """A second run with another seed begins with the law and the call that were broken; mended, it holds."""
+    (here / "tap.py").write_text(
+        "import refconv\ndef conv1d(*a, **k):\n    return refconv.conv1d(*a, **k) * (a[1].shape[-1] != 5)\n"
+    )
+    program = (
+        "import sys; from refconv import cli, options; options.PROFILES['quick'] = 12; "
+        "sys.exit(cli.main(['check', 'tap.py', '--seed', sys.argv[1], '--json', 'out.json']))"
+    )
+    first = _python("-c", program, "0", cwd=here)
+    assert first.returncode == 1, first.stderr
+    broken = {law["law"]: law for law in json.loads((here / "out.json").read_text())["verdicts"][0]["laws"]}
+    assert broken["every_element_is_within_the_allowed_error"]["cases"] > 1
+    second = _python("-c", program, "1", cwd=here)
+    laws = json.loads((here / "out.json").read_text())["verdicts"][0]["laws"]
+    assert second.returncode == 1 and laws[0]["status"] == "violated" and laws[0]["cases"] == 1
+    assert laws[0]["violation"]["case"] == broken[laws[0]["law"]]["violation"]["case"]
+    (here / "tap.py").write_text("from refconv import conv1d\n")
+    assert _python("-c", program, "1", cwd=here).returncode == 0

@@ -270,3 +270,39 @@ def test_a_verdict_survives_a_subject_that_ends_its_process(tmp_path):
     assert "ended its process by SIGABRT" in done.stdout and "last words" in done.stdout
     assert "what     crash" in done.stdout
     assert "is not called again" in done.stdout
+
+
+def test_a_subject_is_made_new(tmp_path):
+    """It forgets all calls; the last ones are known until then."""
+    file = tmp_path / "counts.py"
+    file.write_text(
+        "import refconv\n"
+        "calls = []\n"
+        "def max_pool1d(input, kernel_size, **more):\n"
+        "    calls.append(1)\n"
+        "    return refconv.max_pool1d(input, kernel_size, **more) + len(calls)\n"
+    )
+    one = _subject(file)
+    got = [one.call(CASE).results["output"][0, 0, 0] for _ in range(2)]
+    assert [call is CASE for call in one.history] == [True, True]
+    assert one.renewed() and not one.history
+    assert [*got, one.call(CASE).results["output"][0, 0, 0]] == [2.0, 3.0, 2.0]
+    assert not Subject("here", {}).renewed()  # nothing of a module in this process can be taken back
+
+
+def test_a_violation_that_needs_other_calls_names_them(tmp_path):
+    """A subject that keeps the first kernel it sees is wrong after one other call, and the report says which."""
+    file = tmp_path / "keeps.py"
+    file.write_text(
+        "import refconv\n"
+        "kept = {}\n"
+        "def conv1d(input, weight, bias=None, **more):\n"
+        "    return refconv.conv1d(input, kept.setdefault(weight.shape, weight.copy()), bias, **more)\n"
+    )
+    (rule,) = [r for r in score.laws() if r.__name__ == "test_every_element_is_within_the_allowed_error"]
+    record = rule.run(Judged(_subject(file), OPERATIONS["conv1d"], Effort(examples=40)))
+    violation = record.violation
+    assert record.status == "violated" and len(violation.before) == 1
+    (before,) = violation.before
+    assert before.operands["weight"].shape == violation.case.operands["weight"].shape
+    assert f"after    {before!r}\n" in str(violation) and "not on every call" not in str(violation)

@@ -1,5 +1,7 @@
 """The values of a failing case are brought down to zeros and ones, and still fail."""
 
+import math
+import time
 from functools import partial
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from refconv.dtypes import numpy_dtype
 from refconv.judge import Violation
-from refconv.shrink import simplify
+from refconv.shrink import earlier, simplify
 from refconv.spec import OPERATIONS, Case
 
 DTYPES = ["float32", "float64", "bfloat16", "complex64", "int8"]
@@ -118,3 +120,30 @@ def test_nothing_to_simplify():
         case = _case(x, w)
         found, calls = _search(case, lambda x: True)
         assert found.case is case and not calls
+
+
+# ------------------------------------------------------------------------------------------- calls before
+
+
+def _calls(count):
+    return [_case([float(i)]) for i in range(count)]
+
+
+@pytest.mark.parametrize("needed", [(), (9,), (0,), (3, 4), (0, 5, 9)], ids=str)
+def test_the_fewest_calls_before_are_found(needed):
+    """Those that are needed and no other, in their order, wherever they are."""
+    calls = _calls(10)
+    wanted = [calls[i] for i in needed]
+
+    def fails(kept):
+        return all(any(call is w for call in kept) for w in wanted)
+
+    found = earlier(calls, fails, math.inf)
+    assert len(found) == len(wanted) and all(a is b for a, b in zip(found, wanted, strict=True))
+
+
+def test_calls_before_that_do_not_explain_it():
+    """None are named, nor after the time is up."""
+    assert earlier(_calls(5), lambda kept: False, math.inf) is None
+    assert earlier([], lambda kept: False, math.inf) is None
+    assert earlier(_calls(5), lambda kept: True, time.perf_counter() - 1) is None
