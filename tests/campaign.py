@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -27,7 +28,8 @@ PREFACE = """# Campaign
 
 A referee that accuses the innocent is ignored. Here are all implementations of `refconv list` that are installed,
 judged with several seeds; every case is another call, drawn anew. `python -m tests.campaign FOLDER --write` judges them
-and writes this page. The right half of `tests/mutants` is judged beside it, see SCORE.md.
+and puts a table of the revision into this page, in front of those of earlier ones. The right half of `tests/mutants` is
+judged beside it, see SCORE.md.
 """
 
 
@@ -59,11 +61,12 @@ def laws(paths: list[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def page(paths: list[Path], profile: str, seeds: int, measured: str) -> str:
-    """CAMPAIGN.md: accepted cases by target and dtype, and what was not as it must be."""
+def table(paths: list[Path], profile: str, seeds: int, measured: str) -> str:
+    """A part of CAMPAIGN.md: accepted cases by target and dtype, and what was not as it must be."""
     every = laws(paths)
     dtypes = sorted({dtype for law in every for dtype in law["dtypes"]})
-    out = [PREFACE, f"Revision {measured}, profile {profile}, seeds 1 to {seeds}.", ""]
+    drawn = f"seeds 1 to {seeds}" if seeds > 1 else "seed 1"
+    out = [f"## Revision {measured}", "", f"Profile {profile}, {drawn}.", ""]
     out += ["| target | violations | not verified | cases | " + " | ".join(dtypes) + " |"]
     out += ["|---|---|---|---|" + "---|" * len(dtypes)]
     for target in [*dict.fromkeys(law["target"] for law in every), "all"]:
@@ -78,13 +81,20 @@ def page(paths: list[Path], profile: str, seeds: int, measured: str) -> str:
     return "\n".join(out) + "\n"
 
 
+def page(newest: str, before: str) -> str:
+    """CAMPAIGN.md with a new table in front, in place of an older one of the same revision."""
+    heading = newest.partition("\n")[0]
+    older = [part for part in re.split(r"(?m)^(?=## )", before)[1:] if part.partition("\n")[0] != heading]
+    return "\n".join([PREFACE, newest, *older]).rstrip() + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="where the verdicts are kept")
     parser.add_argument("--profile", choices=list(PROFILES), default="thorough")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help=f"put the counts into {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     mark, now = options.folder / "revision", revision()
@@ -97,10 +107,10 @@ def main() -> int:
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(lambda pair: ask(*pair, options.profile, options.folder), asked))
     paths = [p for t, seed in asked if (p := options.folder / f"{t}-{seed}.json").exists()]
-    text = page(paths, options.profile, options.seeds, measured)
+    text = table(paths, options.profile, options.seeds, measured)
     print(text)
     if options.write:
-        PAGE.write_text(text)
+        PAGE.write_text(page(text, PAGE.read_text()))
     return 1 if any(law["required"] and law["status"] == "violated" for law in laws(paths)) else 0
 
 
