@@ -44,7 +44,7 @@ KEEPER = Path(__file__).with_name("keeper.py")
 IMPORT_TIME = 120.0  # seconds that loading a target may take
 LONGEST = 1 << 20  # bytes of a reply
 PRINTED = 1 << 20  # bytes of output kept of all calls so far
-REMEMBERED = 64  # calls that a violation may turn out to depend on
+REMEMBERED = 512  # calls that a violation may turn out to depend on
 ROOM = 1 << 16  # bytes for results beyond those that are expected
 LENGTH = struct.Struct("<I")  # in front of every message
 

@@ -45,10 +45,13 @@ def earlier(calls: Sequence[Case], fails: Callable[[Sequence[Case]], bool], unti
     if count is None:
         return None
     kept = list(calls[len(calls) - count :])
-    for call in tuple(kept):
-        fewer = [other for other in kept if other is not call]
-        if time.perf_counter() < until and fails(fewer):
-            kept = fewer
+    size = count // 2 or 1
+    while size and kept:
+        start = 0
+        while start < len(kept) and time.perf_counter() < until:
+            fewer = kept[:start] + kept[start + size :]
+            kept, start = (fewer, start) if fails(fewer) else (kept, start + size)
+        size //= 2
     return kept
 
 
