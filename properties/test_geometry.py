@@ -559,7 +559,7 @@ def alone_and_among(judged, case, seed, where):
     found = {name: a[where] for name, a in judged(batch).items()}
     if case.operation.kind == "max_pool":
         return single, points(found["output"]), batch
-    return single, judge.enclosures(found, alone, judged.claims(alone)), batch
+    return single, judge.enclosures(found, alone, judged.claims(batch)), batch
 
 
 def image_alone(judged, case, seed):
