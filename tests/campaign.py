@@ -84,7 +84,8 @@ def table(paths: list[Path], profile: str, seeds: int, measured: str) -> str:
 def page(newest: str, before: str) -> str:
     """CAMPAIGN.md with a new table in front, in place of an older one of the same revision."""
     heading = newest.partition("\n")[0]
-    older = [part for part in re.split(r"(?m)^(?=## )", before)[1:] if part.partition("\n")[0] != heading]
+    parts = [part.rstrip() + "\n" for part in re.split(r"(?m)^(?=## )", before)[1:]]
+    older = [part for part in parts if part.partition("\n")[0] != heading]
     return "\n".join([PREFACE, newest, *older]).rstrip() + "\n"
 
 

@@ -75,10 +75,9 @@ def test_the_page_shows_what_the_readme_claims(page):
     assert standard == total and quick >= 0.95 * total and small >= 0.9 * total
     assert right >= 0.8 * total and wrong <= 0.05 * total
     judged = len(score.corpus("right"))
-    assert f"- quick, {judged} judged: none\n- standard, {judged} judged: " in page
-    accused = re.search(r"^- standard, \d+ judged: (.*)$", page, re.M).group(1).count("`") // 2
+    assert f"- quick, {judged} judged: none\n- standard, {judged} judged: none\n" in page
     said = " ".join((score.PAGE.parent / "README.md").read_text().split())
     assert f"holds {total} faulty and {judged} unusual" in said and f"{quick} in `quick`" in said
-    assert f"of the {accused} accused in `standard`" in said
+    assert "no correct one is accused in either" in said
     shares = [f"{100 * n / total:.0f} %" for n in (right, unknown, wrong)]
     assert re.search(rf"right in {shares[0]} of the cases, none in {shares[1]}, another one in {shares[2]} ", said)
