@@ -22,8 +22,7 @@ WRONG = score.CORPUS / "wrong"
 NAMES = [
     "kernel_flipped",
     "input_cached_by_ends",
-    "weight_packed_once",
-    "every_eighth_call_loses_a_tap",
+    "workspace_border_stale",
     "max_drops_nan",
     "input_zeroed_border",
     "memory_order_assumed",
