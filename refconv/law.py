@@ -287,11 +287,12 @@ class Law:
         else:
             small, always = self._drawn_smaller(judged, record, violation, drawn, known, key, until)
         small.found = violation.case
-        if always:
-            small = self._simplify(judged, small, record.values, plain, until)
-            if "case" in record.values and small.case is not None:
-                record.values = {**record.values, "case": small.case}
-        return small, always
+        if not always:
+            return small, False
+        simple = self._simplify(judged, small, record.values, plain, until)
+        if simple is not small:
+            record.values = {**record.values, "case": simple.case}
+        return simple, True
 
     def _drawn_smaller(
         self,

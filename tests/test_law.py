@@ -369,3 +369,16 @@ def test_every_call_is_checked_for_its_form(result):
         _judged(lambda *_, **__: result)
     )
     assert record.status == "violated" and "must" in record.violation.reason
+
+
+def test_what_was_drawn_is_kept_apart_from_the_call_that_is_wrong():
+    """A law may call for another case than the one it is given: asked again, it is given the same."""
+
+    def body(operation, case):
+        """Twice the first signal gives twice the result."""
+        doubled = case.with_operands(in1=2 * case.operands["in1"])
+        judge.within(operation(doubled), doubled, operation.claims(doubled))
+
+    record = _law(body, case=strategies.cases).run(_judged(_wrong_where(lambda in1, in2, mode: in1.size >= 3)))
+    drawn, wrong = record.values["case"].operands["in1"], record.violation.case.operands["in1"]
+    assert record.status == "violated" and np.array_equal(2 * drawn, wrong) and wrong.any()
