@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.database import ExampleDatabase, choices_to_bytes
 from hypothesis.internal.conjecture import providers
 
-__all__ = ["Drawn", "Values", "chooser", "each", "recall", "remember", "shrink"]
+__all__ = ["Drawn", "Values", "chooser", "each", "known", "recall", "remember", "shrink"]
 
 BATCH = 16  # how much one example of Hypothesis draws; it costs about a millisecond, whatever that is
 ROOTS = st.integers(0, 2**24 - 1)
@@ -150,11 +150,16 @@ def each(values: st.SearchStrategy[Values], count: int, key: int, look: Callable
         raise failed[0]
 
 
+def known(database: ExampleDatabase, key: bytes) -> bool:
+    """Whether something is remembered under a key."""
+    return any(True for _ in database.fetch(key))
+
+
 def recall(
     values: st.SearchStrategy[Values], database: ExampleDatabase, key: bytes, look: Callable[[Drawn], bool]
 ) -> None:
     """Look at what is remembered under a key; forget it where the look returns True."""
-    if any(True for _ in database.fetch(key)):
+    if known(database, key):
         _find(values, lambda drawn: not look(Drawn(drawn, ())), database, key, (Phase.reuse,))
 
 

@@ -47,7 +47,8 @@ class Effort:
     examples: int = 40
     seed: int = 0
     shrinks: bool = True
-    known: ExampleDatabase | None = field(default=None, compare=False)  # what broke a law before, asked for first
+    # what broke a law before, asked for first
+    known: ExampleDatabase = field(default_factory=InMemoryExampleDatabase, compare=False)
 
 
 @dataclass
@@ -198,8 +199,7 @@ class Law:
 
     def remembered(self, judged: Judged, name: str) -> bool:
         """Whether it is known how the law was broken in an earlier run."""
-        known = judged.effort.known
-        return known is not None and any(True for _ in known.fetch(_key(judged, name)))
+        return draws.known(judged.effort.known, _key(judged, name))
 
     def skipped(self, judged: Judged, reason: str, name: str, chapter: str) -> Record:
         """The record of a law that is not asked for."""
@@ -227,7 +227,7 @@ class Law:
                 broken.append((violation, drawn))
             return violation is None
 
-        if effort.known is not None and not turn:
+        if not turn:
             draws.recall(values, effort.known, _key(judged, record.law), look)
         if not broken:
             key = zlib.crc32(f"{effort.seed + turn}:{record.law}:{record.operation}".encode())
@@ -279,13 +279,12 @@ class Law:
         Calls of any kind `shrink` makes smaller by itself. Other strategies promise their laws more than that a call
         is legal: there Hypothesis draws smaller ones, and then values are made plain.
         """
-        until, known = time.perf_counter() + PATIENCE, judged.effort.known
-        known, key = known if known is not None else InMemoryExampleDatabase(), _key(judged, record.law)
+        until = time.perf_counter() + PATIENCE
         if plain := self.draws.get("case") is strategies.cases:
-            draws.remember(drawn, known, key)
+            draws.remember(drawn, judged.effort.known, _key(judged, record.law))
             small, always = violation, self._ask(judged, drawn.values) is not None
         else:
-            small, always = self._drawn_smaller(judged, record, violation, drawn, known, key, until)
+            small, always = self._drawn_smaller(judged, record, violation, drawn, until)
         small.found = violation.case
         if not always:
             return small, False
@@ -295,14 +294,7 @@ class Law:
         return simple, True
 
     def _drawn_smaller(
-        self,
-        judged: Judged,
-        record: Record,
-        violation: Violation,
-        drawn: Drawn,
-        known: ExampleDatabase,
-        key: bytes,
-        until: float,
+        self, judged: Judged, record: Record, violation: Violation, drawn: Drawn, until: float
     ) -> tuple[Violation, bool]:
         smallest = violation
 
@@ -316,7 +308,7 @@ class Law:
                 smallest, record.values = found, dict(values)
             return found is not None
 
-        always = draws.shrink(self.values(judged), drawn, fails, known, key)
+        always = draws.shrink(self.values(judged), drawn, fails, judged.effort.known, _key(judged, record.law))
         return smallest, always
 
     def _alone(self, judged: Judged, values: Values) -> bool:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, errors, find, settings
-from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
 from refconv.adapters import ADAPTERS
 from refconv.bound import CLAIMS, Claims
@@ -127,7 +127,7 @@ def effort(option: Callable[[str], Any]) -> Effort:
     profile, seed, folder = option("profile"), option("seed"), failures(option)
     if profile not in PROFILES:
         raise TargetError(f"--profile is {profile!r}, but must be one of {', '.join(PROFILES)}")
-    known = None if folder is None else DirectoryBasedExampleDatabase(folder / "examples")
+    known = InMemoryExampleDatabase() if folder is None else DirectoryBasedExampleDatabase(folder / "examples")
     try:
         return Effort(PROFILES[profile], int(seed), known=known)
     except ValueError:
