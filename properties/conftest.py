@@ -19,7 +19,7 @@ from rich.console import Console
 from refconv import files, options, reproduce, verdict, xfails
 from refconv.adapters import ADAPTERS
 from refconv.isolation import Ended
-from refconv.law import Judged
+from refconv.law import Interrupted, Judged
 from refconv.report import junit, markdown, terminal
 from refconv.spec import KIND_GROUPS
 from refconv.subject import TargetError
@@ -164,10 +164,10 @@ def _run(law, judged, item):
     """The record; a violation that was found before Ctrl-C counts."""
     try:
         return law.run(judged)
-    except KeyboardInterrupt as stop:
+    except Interrupted as stop:
         session = item.config.pluginmanager.get_plugin("refconv-session")
-        if session and (record := getattr(stop, "record", None)) and record.status == "violated":
-            session.found[item.nodeid] = record
+        if session and stop.record.status == "violated":
+            session.found[item.nodeid] = stop.record
         raise
 
 

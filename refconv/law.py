@@ -26,7 +26,7 @@ from refconv.spec import OPERATIONS, Case, Operation
 from refconv.strategies import Scope
 from refconv.subject import Call, Declined, Failure, Subject
 
-__all__ = ["Effort", "Judged", "Law", "NotApplicable", "Record", "law"]
+__all__ = ["Effort", "Interrupted", "Judged", "Law", "NotApplicable", "Record", "law"]
 
 Draw = Callable[[Operation, Scope], st.SearchStrategy[Any]]
 
@@ -94,6 +94,14 @@ class Record:
         self.declined += 1
         if len(self.reasons) < 20 or reason in self.reasons:
             self.reasons[reason] += 1
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a law was judged, with the record of what was found until then."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self.record = record
 
 
 @dataclass(frozen=True)
@@ -177,9 +185,8 @@ class Law:
         for turn in range(ROUNDS):
             try:
                 record.violation = self._search(judged, record, turn)
-            except KeyboardInterrupt as stop:  # what was found until then is not lost
-                stop.record = self._ended(judged, record, started)  # type: ignore[attr-defined]
-                raise
+            except KeyboardInterrupt:  # what was found until then is not lost
+                raise Interrupted(self._ended(judged, record, started)) from None
             never = record.missing and not record.accepted
             if record.violation is not None or record.accepted >= ENOUGH or not record.declined or never:
                 break
