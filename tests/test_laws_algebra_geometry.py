@@ -230,7 +230,6 @@ def test_no_law_lacks_a_rejected_implementation():
 
 
 @pytest.mark.parametrize("name", LAWS)
-@pytest.mark.filterwarnings("ignore")
 def test_law_rejects(name):
     operation, fault = REJECTED[name]
     effort = Effort(examples=240, shrinks=False)
@@ -240,7 +239,6 @@ def test_law_rejects(name):
 
 
 @pytest.mark.parametrize("name", LAWS)
-@pytest.mark.filterwarnings("ignore")
 def test_law_accepts_what_is_correct(name):
     operation = OPERATIONS[REJECTED[name][0]]
     record = LAWS[name].run(Judged(correct(), operation, Effort(examples=30)))
@@ -262,7 +260,6 @@ EVERY = _laws(*(path.stem.removeprefix("test_") for path in sorted((ROOT / "prop
 
 
 @pytest.mark.parametrize("name", NARROW)
-@pytest.mark.filterwarnings("ignore")
 def test_laws_call_nothing_but_what_is_fixed(name):
     fix = NARROW[name]
     function, operation = getattr(refconv, name), OPERATIONS[name]
