@@ -6,6 +6,7 @@ it takes; `{"repeats": n}` times n calls of it.
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import os
@@ -54,7 +55,7 @@ def prepared(name: str):
     workload = next(layers.workloads([layer], (1,), (dtype,)))
     workload = workload.backward() if backward else workload
     function, operands = getattr(refconv, workload.operation), list(workload.operands(0).values())
-    call = lambda: function(*operands, **workload.arguments, method=method)  # noqa: E731
+    call = functools.partial(function, *operands, **workload.arguments, method=method)
     call()
     return call
 

@@ -201,6 +201,7 @@ def _find(
 
 
 def _settings(**chosen: Any) -> settings:
+    # how long a subject takes, and how much is drawn at once, is no fault of a law's
     return settings(
         deadline=None,
         derandomize=False,

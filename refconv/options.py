@@ -348,7 +348,7 @@ def _without_output(case: Case) -> bool:
     return any(n < 0 for shape in case.shapes.values() for n in shape)
 
 
-_FEW = settings(
+_FEW = settings(  # the first case takes long: a covering design is made for it
     max_examples=30, database=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), deadline=None
 )
 

@@ -261,7 +261,11 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true", help="bring each failing case down to size")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--diagnose", action="store_true", help="hold what is said to be wrong against the headers")
-    parser.add_argument("--replay", action="store_true", help="keep each violation, and see whether it comes again")
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="shrink and keep each violation, and see whether it comes again",
+    )
     parser.add_argument("--write", action="store_true", help=f"judge all in quick and standard, into {PAGE.name}")
     options = parser.parse_args()
     halves = (options.only,) if options.only else ("wrong", "right")
@@ -276,7 +280,7 @@ def main() -> int:
         every += outcomes(right, Effort(PROFILES["standard"]), False, options.jobs)
         PAGE.write_text(matrix(quick, every))
     else:
-        effort = Effort(PROFILES[options.profile], shrinks=options.shrink)
+        effort = Effort(PROFILES[options.profile], shrinks=options.shrink or options.replay)
         every = list(outcomes(paths, effort, options.diagnose, options.jobs, options.replay))
     print("\n" + summary(every, options.shrink or options.write))
     return 1 if any(bool(o.law) != (o.kind == "wrong") for o in every) else 0

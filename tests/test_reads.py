@@ -12,7 +12,7 @@ from refconv.report.reads import reads
 from refconv.spec import OPERATIONS, Case
 from refconv.strategies import Scope, cases
 
-FEW = settings(
+FEW = settings(  # the first case takes long: a covering design is made for it
     max_examples=5, phases=(Phase.generate,), database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 

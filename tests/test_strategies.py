@@ -18,6 +18,7 @@ from refconv.dtypes import numpy_dtype
 from refconv.spec import KINDS, OPERATIONS, Case
 from refconv.strategies import PRIMES, Scope, cases, plan
 
+# The first case takes long (a covering design is made for it), and some searches filter on purpose.
 SEEDED = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 CHANNEL_TAILS = (4, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65)
 
