@@ -27,6 +27,7 @@ from refconv.bound import Claims
 from refconv.dtypes import format_of
 from refconv.network.layers import (
     AvgPool2d,
+    Backward,
     BatchNorm2d,
     Concat,
     Conv2d,
@@ -273,6 +274,24 @@ def _(layer: Concat, x: Bounded, values: Values, how: How) -> tuple[Bounded, Bac
     return Bounded(joined, _norm([y.error for y in outputs]), all(y.zeros for y in outputs)), backward
 
 
+def _products_back(
+    backward: Backward, x: Bounded, constant: float, overlap: float, rounds: Callable[[Array], dict[str, float]]
+) -> Back:
+    """The way back through a layer of products with a weight, under which a cell of x lies at most `overlap` times."""
+
+    def back(g: Bounded) -> tuple[Bounded, dict[str, Bounded]]:
+        grad_input, own = backward(g.value)
+        rounding = rounds(g.value)
+        errors = {
+            "weight": _passed(sqrt(overlap), _product(x, g), rounding["grad_weight"]),
+            "bias": _passed(sqrt(g.value.size / g.value.shape[1]), g.error, rounding["grad_bias"]),
+        }
+        error = _passed(constant, g.error, rounding["grad_input"])
+        return Bounded(grad_input, error), {name: Bounded(a, errors[name]) for name, a in own.items()}
+
+    return back
+
+
 @bounded_pass.register
 def _(layer: Conv2d, x: Bounded, values: Values, how: How) -> tuple[Bounded, Back]:
     y, backward, _ = layer.forward(x.value, values, *how)
@@ -284,16 +303,10 @@ def _(layer: Conv2d, x: Bounded, values: Values, how: How) -> tuple[Bounded, Bac
     # a dilated window may meet a cell with each of its taps
     overlap = _overlap(layer.kernel, (1, 1) if max(layer.spec.dilation) > 1 else layer.spec.stride)
 
-    def back(g: Bounded) -> tuple[Bounded, dict[str, Bounded]]:
-        grad_input, own = backward(g.value)
-        rounds = _rounding("conv2d_backward", {"grad_output": g.value, **operands}, arguments, how.method)
-        errors = {
-            "weight": _passed(sqrt(overlap), _product(x, g), rounds["grad_weight"]),
-            "bias": _passed(sqrt(g.value.size / g.value.shape[1]), g.error, rounds["grad_bias"]),
-        }
-        error = _passed(constant, g.error, rounds["grad_input"])
-        return Bounded(grad_input, error), {name: Bounded(a, errors[name]) for name, a in own.items()}
+    def rounds(g: Array) -> dict[str, float]:
+        return _rounding("conv2d_backward", {"grad_output": g, **operands}, arguments, how.method)
 
+    back = _products_back(backward, x, constant, overlap, rounds)
     return Bounded(y, _passed(constant, x.error, rounding)), back
 
 
@@ -305,17 +318,10 @@ def _(layer: Dense, x: Bounded, values: Values, how: How) -> tuple[Bounded, Back
     rounding = _rounding("conv1d", {**operands, "bias": values["bias"]}, {}, "auto")["output"]
     constant = _largest_singular_value(values["weight"])
 
-    def back(g: Bounded) -> tuple[Bounded, dict[str, Bounded]]:
-        grad_input, own = backward(g.value)
-        rounds = _rounding("conv1d_backward", {"grad_output": g.value[:, :, None], **operands}, {}, "auto")
-        errors = {
-            "weight": _passed(1, _product(x, g), rounds["grad_weight"]),
-            "bias": _passed(sqrt(len(g.value)), g.error, rounds["grad_bias"]),
-        }
-        error = _passed(constant, g.error, rounds["grad_input"])
-        return Bounded(grad_input, error), {name: Bounded(a, errors[name]) for name, a in own.items()}
+    def rounds(g: Array) -> dict[str, float]:
+        return _rounding("conv1d_backward", {"grad_output": g[:, :, None], **operands}, {}, "auto")
 
-    return Bounded(y, _passed(constant, x.error, rounding)), back
+    return Bounded(y, _passed(constant, x.error, rounding)), _products_back(backward, x, constant, 1, rounds)
 
 
 @bounded_pass.register

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -322,12 +322,13 @@ class BatchNorm2d(Layer):
 
 @dataclass(frozen=True)
 class _Pool(Layer):
-    """What the two poolings share: the geometry."""
+    """What the two poolings share: all but the operation."""
 
     kernel_size: Any
     stride: Any = None
     padding: Any = 0
     ceil_mode: bool = False
+    operations: ClassVar[tuple[Callable[..., Array], Callable[..., Array]]]  # forward, and its gradient
 
     @property
     def spec(self) -> PoolSpec:
@@ -343,6 +344,14 @@ class _Pool(Layer):
         """The arguments of a pooling."""
         return {f: getattr(self, f) for f in ("kernel_size", "stride", "padding", "ceil_mode")}
 
+    def forward(self, x: Array, values: Values, training: bool = False, method: str = "auto") -> Pass:
+        pool, gradient = self.operations
+
+        def backward(grad_output: Array) -> tuple[Array, dict[str, Array]]:
+            return gradient(grad_output, x, **self.geometry()), {}
+
+        return Pass(pool(x, **self.geometry()), backward, {})
+
 
 @dataclass(frozen=True)
 class MaxPool2d(_Pool):
@@ -352,11 +361,7 @@ class MaxPool2d(_Pool):
     (64, 56, 56)
     """
 
-    def forward(self, x: Array, values: Values, training: bool = False, method: str = "auto") -> Pass:
-        def backward(grad_output: Array) -> tuple[Array, dict[str, Array]]:
-            return pooling.max_pool2d_backward(grad_output, x, **self.geometry()), {}
-
-        return Pass(pooling.max_pool2d(x, **self.geometry()), backward, {})
+    operations = pooling.max_pool2d, pooling.max_pool2d_backward
 
 
 @dataclass(frozen=True)
@@ -367,11 +372,7 @@ class AvgPool2d(_Pool):
     (6, 14, 14)
     """
 
-    def forward(self, x: Array, values: Values, training: bool = False, method: str = "auto") -> Pass:
-        def backward(grad_output: Array) -> tuple[Array, dict[str, Array]]:
-            return pooling.avg_pool2d_backward(grad_output, x, **self.geometry()), {}
-
-        return Pass(pooling.avg_pool2d(x, **self.geometry()), backward, {})
+    operations = pooling.avg_pool2d, pooling.avg_pool2d_backward
 
 
 @dataclass(frozen=True)
