@@ -249,6 +249,18 @@ def test_what_another_law_compares_is_drawn():
             assert part in words, part
 
 
+def test_calls_that_must_come_before_stand_before():
+    """In front of the call that is wrong after them, in their order; nothing where it is wrong alone."""
+    of, earlier = pages.case(padding=1), (pages.case(stride=2), pages.case(stride=3))
+    found = Violation("differs", of)
+    one = Verdict(Subject("s", {"conv2d": print}), [pages.record("law", "conv2d", "violated", violation=found)])
+    assert "Only after" not in _Read(html.page([one])).words
+    found.before = earlier
+    words = _Read(html.page([one])).words
+    places = [words.index(text) for text in (f"Only after {earlier[0]!r}", f"Only after {earlier[1]!r}", f" {of!r}")]
+    assert places == sorted(places)
+
+
 def test_what_was_not_verified_says_why(texts):
     """No laws, too few calls, not judged to the end."""
     words = _Read(texts["all"]).words
