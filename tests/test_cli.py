@@ -161,13 +161,23 @@ def _one_line(err, begins):
     ("arguments", "said"), [row for row in WRONG_INPUT if row[1]], ids=[" ".join(a) for a, s in WRONG_INPUT if s]
 )
 def test_a_mistake_is_one_line(here, capfd, arguments, said):
-    """`refconv check` and `pytest properties` say in one line what came and what must be; exit code 4."""
+    """`refconv check` says in one line what came and what must be; exit code 4."""
     assert cli.main(["check", *arguments]) == 4
     out, err = capfd.readouterr()
     line = _one_line(err, "refconv")
     assert out == ""
     for part in said:
         assert part in line
+
+
+SOME = [arguments for arguments, said in WRONG_INPUT if said][::8]
+
+
+@pytest.mark.parametrize("arguments", SOME, ids=map(" ".join, SOME))
+def test_pytest_says_the_same_of_a_mistake(here, capfd, arguments):
+    """Both entries read one table of options (refconv/options.py), so some of each kind are enough."""
+    assert cli.main(["check", *arguments]) == 4
+    line = _one_line(capfd.readouterr().err, "refconv")
     assert _through_pytest(arguments) == 4
     assert _one_line(capfd.readouterr().err, "ERROR: ") == f"ERROR: {line.partition(': ')[2]}"
 
