@@ -8,7 +8,7 @@ Ways agree bit for bit on maxima (NaN included, signs of zero excepted) and on s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -17,13 +17,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from refconv.scratch import buffer
 from refconv.spec import PoolSpec, Sizes
 
 __all__ = ["AVG_POOL", "AVG_POOL_BACKWARD", "MAX_POOL", "MAX_POOL_BACKWARD", "Way", "max_pool_indices"]
 
 Array = NDArray[Any]
+Taps = tuple[tuple[slice, slice], ...]
 
 _NARROW = ("float16", "bfloat16")
+_BLOCK = 2**19  # bytes of input that are worked on at once: what comes of them stays in the cache
 
 
 class Way(NamedTuple):
@@ -37,7 +40,30 @@ class Way(NamedTuple):
 # ------------------------------------------------------------------------------------------------ geometry
 
 
-def _axis_taps(n: int, out: int, k: int, stride: int, before: int, dilation: int) -> list[tuple[slice, slice]]:
+class _Axis(NamedTuple):
+    """One spatial axis: sizes of input and output, the window on it, and for each tap, outputs and what they read."""
+
+    n: int
+    out: int
+    k: int
+    stride: int
+    dilation: int
+    before: int
+    hull: int  # size of the part of the padded input that windows cover
+    taps: Taps
+
+    @property
+    def idle(self) -> bool:
+        """Whether each cell is a window of its own."""
+        return self.k == self.stride == 1 and self.out == self.n
+
+    @property
+    def width(self) -> int:
+        """Size with the padding that windows cover, and the input beyond their reach."""
+        return max(self.hull, self.before + self.n)
+
+
+def _axis_taps(n: int, out: int, k: int, stride: int, before: int, dilation: int) -> Taps:
     """For each tap of one axis: the outputs that read inside the input there, and what they read."""
     ranges = []
     for offset in range(-before, k * dilation - before, dilation):
@@ -45,13 +71,24 @@ def _axis_taps(n: int, out: int, k: int, stride: int, before: int, dilation: int
         stop = max(first, min(out, (n - 1 - offset) // stride + 1))
         start = first * stride + offset
         ranges.append((slice(first, stop), slice(start, start + (stop - first) * stride, stride)))
-    return ranges
+    return tuple(ranges)
 
 
-def _all_axis_taps(spec: PoolSpec, input_size: Sizes) -> list[list[tuple[slice, slice]]]:
-    befores = [before for before, _ in spec.padding]
-    sizes = spec.output_size(input_size)
-    return list(map(_axis_taps, input_size, sizes, spec.kernel_size, spec.stride, befores, spec.dilation))
+@lru_cache
+def _axes(spec: PoolSpec, input_size: Sizes) -> tuple[_Axis, ...]:
+    axes = zip(
+        input_size,
+        spec.output_size(input_size),
+        spec.kernel_size,
+        spec.stride,
+        spec.dilation,
+        spec.padding,
+        strict=True,
+    )
+    return tuple(
+        _Axis(n, out, k, s, d, before, (out - 1) * s + (k - 1) * d + 1, _axis_taps(n, out, k, s, before, d))
+        for n, out, k, s, d, (before, _) in axes
+    )
 
 
 def _spatial(slices: Iterable[slice]) -> Any:
@@ -61,19 +98,13 @@ def _spatial(slices: Iterable[slice]) -> Any:
 
 def _taps(spec: PoolSpec, input_size: Sizes) -> Iterator[tuple[Any, Any]]:
     """For each tap of the window in row-major order: slices of the output, slices of the input."""
-    for ranges in product(*_all_axis_taps(spec, input_size)):
+    for ranges in product(*(axis.taps for axis in _axes(spec, input_size))):
         yield _spatial(dst for dst, _ in ranges), _spatial(src for _, src in ranges)
-
-
-def _hull(spec: PoolSpec, input_size: Sizes) -> Sizes:
-    """Size of the part of the padded input that windows cover, cells added by ceil mode included."""
-    sizes = zip(spec.output_size(input_size), spec.stride, spec.extent, strict=True)
-    return tuple((out - 1) * s + e for out, s, e in sizes)
 
 
 def _padded(x: Array, spec: PoolSpec, fill: Any) -> Array:
     """The input surrounded by `fill`, cut to what windows cover: (N, C, *hull)."""
-    hull = _hull(spec, x.shape[2:])
+    hull = tuple(axis.hull for axis in _axes(spec, x.shape[2:]))
     inner = [slice(before, before + n) for n, (before, _) in zip(x.shape[2:], spec.padding, strict=True)]
     result = np.full((*x.shape[:2], *hull), fill, dtype=x.dtype)
     held = result[_spatial(inner)]
@@ -88,18 +119,22 @@ def _windows(padded: Array, spec: PoolSpec) -> Array:
     return sliding_window_view(padded, spec.extent, axis=axes)[(slice(None), slice(None), *steps)]
 
 
+@lru_cache
 def _counts(spec: PoolSpec, input_size: Sizes) -> NDArray[np.float64]:
-    """How many cells each window averages over: (*output_size).
+    """How many cells each window averages over: (*output_size), or () where it is the same for all.
 
     Cells of the padding count where `count_include_pad` says so; cells that ceil mode adds beyond it never do.
     """
-    axes = zip(input_size, spec.output_size(input_size), spec.stride, spec.kernel_size, spec.padding, strict=True)
     counts = []
-    for n, out, stride, k, (before, after) in axes:
-        start = np.arange(out) * stride - before
-        low, high = (-before, n + after) if spec.count_include_pad else (0, n)
-        counts.append((np.minimum(start + k, high) - np.maximum(start, low)).astype(np.float64))
-    return np.asarray(reduce(np.multiply.outer, counts))
+    for axis, (before, after) in zip(_axes(spec, input_size), spec.padding, strict=True):
+        start = np.arange(axis.out) * axis.stride - before
+        low, high = (-before, axis.n + after) if spec.count_include_pad else (0, axis.n)
+        counts.append((np.minimum(start + axis.k, high) - np.maximum(start, low)).astype(np.float64))
+    every = np.asarray(reduce(np.multiply.outer, counts))
+    if every.size and np.all(every == every.reshape(-1)[0]):
+        every = every.reshape(-1)[:1].reshape(())
+    every.flags.writeable = False
+    return every
 
 
 def _lowest(dtype: np.dtype[Any]) -> Any:
@@ -119,38 +154,96 @@ def _own(result: Array, x: Array, dtype: np.dtype[Any]) -> Array:
 # ------------------------------------------------------------------------------------------------ forward
 
 
-def _fold_along(ufunc: np.ufunc, identity: Any, x: Array, axis: int, out: int, ranges: list[Any]) -> Array:
-    """Fold the taps of one axis with `ufunc`; a tap inside the input for every output needs no identity below it."""
-    at = (slice(None),) * axis
-    whole = slice(0, out)
-    covering = [x[(*at, src)] for dst, src in ranges if dst == whole]
-    partial = [(dst, x[(*at, src)]) for dst, src in ranges if dst != whole and dst.stop > dst.start]
-    if len(covering) == len(ranges) == 1:
-        return covering[0]
-    result = np.empty((*x.shape[:axis], out, *x.shape[axis + 1 :]), dtype=x.dtype)
+def _fold_rows(ufunc: np.ufunc, identity: Any, x: Array, axis: int, taps: Taps, result: Array) -> None:
+    """Fold the taps of an axis into `result`; a tap inside the input for every output needs no identity below it."""
+    at, out = (slice(None),) * axis, result.shape[axis]
+    covering = [x[(*at, src)] for dst, src in taps if dst.stop - dst.start == out]
     if len(covering) >= 2:
         ufunc(covering[0], covering[1], out=result)
     else:
         result[...] = covering[0] if covering else identity
     for values in covering[2:]:
         ufunc(result, values, out=result)
-    for dst, values in partial:
-        held = result[(*at, dst)]
-        ufunc(held, values, out=held)
-    return result
+    for dst, src in taps:
+        if 0 < dst.stop - dst.start < out:
+            held = result[(*at, dst)]
+            ufunc(held, x[(*at, src)], out=held)
 
 
-def _fold(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Array:
-    """Fold the taps of the first spatial axis, then of the next: k + k passes where a window has k k cells."""
-    ranges = _all_axis_taps(spec, x.shape[2:])
-    for axis, out in enumerate(spec.output_size(x.shape[2:])):
-        x = _fold_along(ufunc, identity, x, axis + 2, out, ranges[axis])
-    return x
+def _fold_flat(ufunc: np.ufunc, flat: Array, taps: int, step: int, name: str) -> Array:
+    """Fold `taps` elements, `step` apart, from every element of a flat array on: about log2(taps) contiguous passes.
+
+    Windows of m taps, joined in pairs, are windows of 2 m; one element more, of 2 m + 1. The last (taps - 1) * step
+    elements have no whole window, and are left out.
+    """
+    total, m = flat, 1
+    spares = [buffer(f"pooling {name} {i}", flat.shape, flat.dtype) for i in range(min(2, taps.bit_length() - 1))]
+    for i, more in enumerate(map(int, bin(taps)[3:])):
+        length = flat.size - (2 * m - 1) * step
+        total = ufunc(total[:length], total[m * step : m * step + length], out=spares[i % 2][:length])
+        m *= 2
+        if more:
+            total = total[: length - step]
+            ufunc(total, flat[m * step :], out=total)
+            m += 1
+    return total
+
+
+def _planes(x: Array) -> Array:
+    """Every channel of every image, one after the other: (N C, *input_size)."""
+    return x.reshape(prod(x.shape[:2]), *x.shape[2:])
+
+
+def _blocks(planes: Array) -> Iterator[slice]:
+    """So many planes at a time that they fit into the cache."""
+    step = max(1, _BLOCK * len(planes) // max(1, planes.nbytes))
+    for first in range(0, len(planes), step):
+        yield slice(first, first + step)
+
+
+def _strided(flat: Array, shape: Sizes, steps: Sizes) -> Array:
+    """A view of a flat array: its elements so many steps apart along each axis."""
+    return np.ndarray(shape, flat.dtype, flat, strides=tuple(step * flat.itemsize for step in steps))
+
+
+def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iterator[tuple[slice, Array]]:
+    """Fold the taps of the first spatial axis, then of the next: k + k passes where a window has k k cells.
+
+    Yields blocks of planes with what their windows give, (planes, *output_size), valid until the next block. All axes
+    but the last are folded row by row. The last is folded as if one row followed another in a line: of the windows at
+    every element, those are read that the stride leaves.
+    """
+    *outer, last = _axes(spec, x.shape[2:])
+    working = [(i, axis) for i, axis in enumerate(outer, 1) if not axis.idle]
+    bordered, inner = last.width > last.n, slice(last.before, last.before + last.n)
+    planes = _planes(np.ascontiguousarray(x))
+    for some in _blocks(planes):
+        block = planes[some]
+        shape = (len(block), *(axis.out for axis in outer), last.width)
+        lines = buffer("pooling lines", shape, x.dtype) if working or bordered else block
+        for i, axis in working[:-1]:
+            rows = buffer(f"pooling rows {i}", (*shape[: i + 1], *block.shape[i + 1 :]), x.dtype)
+            _fold_rows(ufunc, identity, block, i, axis.taps, rows)
+            block = rows
+        if working:
+            i, axis = working[-1]
+            _fold_rows(ufunc, identity, block, i, axis.taps, lines[..., inner])
+        elif bordered:
+            lines[..., inner] = block
+        if bordered:
+            lines[..., : inner.start] = lines[..., inner.stop :] = identity
+        total = _fold_flat(ufunc, lines.reshape(-1), last.k, last.dilation, "line")
+        steps = (*(step // lines.itemsize for step in lines.strides[:-1]), last.stride)
+        yield some, _strided(total, (*shape[:-1], last.out), steps)
 
 
 def max_separable(x: Array, spec: PoolSpec) -> Array:
     wide = _wide(x)
-    return _own(_fold(np.maximum, _lowest(wide.dtype), wide, spec), x, x.dtype)
+    result = np.empty((*x.shape[:2], *spec.output_size(x.shape[2:])), wide.dtype)
+    planes = _planes(result)
+    for some, largest in _separable(np.maximum, _lowest(wide.dtype), wide, spec):
+        planes[some] = largest
+    return result.astype(x.dtype, copy=False)
 
 
 def max_doubling(x: Array, spec: PoolSpec) -> Array:
@@ -186,7 +279,12 @@ def _mean(total: Array, counts: Array, x: Array) -> Array:
 
 
 def avg_separable(x: Array, spec: PoolSpec) -> Array:
-    return _mean(_fold(np.add, 0, _wide(x), spec), _counts(spec, x.shape[2:]), x)
+    wide = _wide(x)
+    result = np.empty((*x.shape[:2], *spec.output_size(x.shape[2:])), wide.dtype)
+    planes, counts = _planes(result), _counts(spec, x.shape[2:]).astype(wide.dtype)
+    for some, total in _separable(np.add, 0, wide, spec):
+        np.divide(total, counts, out=planes[some])
+    return result.astype(x.dtype, copy=False)
 
 
 def avg_windows(x: Array, spec: PoolSpec) -> Array:
@@ -205,7 +303,7 @@ def _correlate(padded: Array, kernel: Array, stride: Sizes, out: Sizes) -> Array
 
 def _counted_cells(spec: PoolSpec, input_size: Sizes, dtype: np.dtype[Any]) -> Array:
     """One in every cell that an average counts, zero elsewhere: (1, 1, *hull)."""
-    cells = np.zeros((1, 1, *_hull(spec, input_size)), dtype=dtype)
+    cells = np.zeros((1, 1, *(axis.hull for axis in _axes(spec, input_size))), dtype=dtype)
     pads = list(zip(input_size, spec.padding, strict=True))
     counted = [slice(0, b + n + a) if spec.count_include_pad else slice(b, b + n) for n, (b, a) in pads]
     cells[_spatial(counted)] = 1
@@ -341,10 +439,10 @@ def _shares(g: Array, spec: PoolSpec, input_size: Sizes) -> Array:
 
 def avg_backward_spread(g: Array, x: Array, spec: PoolSpec) -> Array:
     grad = _shares(g, spec, x.shape[2:])
-    for axis, ranges in enumerate(_all_axis_taps(spec, x.shape[2:]), start=2):
-        at = (slice(None),) * axis
-        shares, grad = grad, np.zeros((*x.shape[: axis + 1], *grad.shape[axis + 1 :]), dtype=grad.dtype)
-        for dst, src in ranges:
+    for i, axis in enumerate(_axes(spec, x.shape[2:]), start=2):
+        at = (slice(None),) * i
+        shares, grad = grad, np.zeros((*x.shape[: i + 1], *grad.shape[i + 1 :]), dtype=grad.dtype)
+        for dst, src in axis.taps:
             grad[(*at, src)] += shares[(*at, dst)]
     return _own(grad, x, x.dtype)
 
