@@ -17,6 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from refconv.dtypes import numpy_dtype
 from refconv.scratch import buffer
 from refconv.spec import PoolSpec, Sizes
 
@@ -25,7 +26,7 @@ __all__ = ["AVG_POOL", "AVG_POOL_BACKWARD", "MAX_POOL", "MAX_POOL_BACKWARD", "Wa
 Array = NDArray[Any]
 Taps = tuple[tuple[slice, slice], ...]
 
-_NARROW = ("float16", "bfloat16")
+_NARROW = frozenset(map(numpy_dtype, ("float16", "bfloat16")))
 _BLOCK = 2**19  # bytes of input that are worked on at once: what comes of them stays in the cache
 
 
@@ -57,10 +58,15 @@ class _Axis(NamedTuple):
         """Whether each cell is a window of its own."""
         return self.k == self.stride == 1 and self.out == self.n
 
-    @property
-    def width(self) -> int:
-        """Size with the padding that windows cover, and the input beyond their reach."""
-        return max(self.hull, self.before + self.n)
+
+class _Geometry(NamedTuple):
+    """What every call with the same windows on the same sizes needs."""
+
+    axes: tuple[_Axis, ...]
+    output_size: Sizes
+    rows: tuple[tuple[int, Taps], ...]  # axes but the last, where they are not idle, counted from the planes' axis on
+    width: int  # of a row, with the padding that windows cover, and the input beyond their reach
+    whole: bool  # whether there is one window, over everything
 
 
 def _axis_taps(n: int, out: int, k: int, stride: int, before: int, dilation: int) -> Taps:
@@ -75,20 +81,19 @@ def _axis_taps(n: int, out: int, k: int, stride: int, before: int, dilation: int
 
 
 @lru_cache
-def _axes(spec: PoolSpec, input_size: Sizes) -> tuple[_Axis, ...]:
-    axes = zip(
-        input_size,
-        spec.output_size(input_size),
-        spec.kernel_size,
-        spec.stride,
-        spec.dilation,
-        spec.padding,
-        strict=True,
-    )
-    return tuple(
-        _Axis(n, out, k, s, d, before, (out - 1) * s + (k - 1) * d + 1, _axis_taps(n, out, k, s, before, d))
-        for n, out, k, s, d, (before, _) in axes
-    )
+def _geometry(spec: PoolSpec, input_size: Sizes) -> _Geometry:
+    output_size, axes = spec.output_size(input_size), []
+    befores = [before for before, _ in spec.padding]
+    for n, out, *window in zip(
+        input_size, output_size, spec.kernel_size, spec.stride, spec.dilation, befores, strict=True
+    ):
+        k, s, d, before = window
+        hull = (out - 1) * s + (k - 1) * d + 1
+        axes.append(_Axis(n, out, k, s, d, before, hull, _axis_taps(n, out, k, s, before, d)))
+    rows = tuple((i, axis.taps) for i, axis in enumerate(axes[:-1], 1) if not axis.idle)
+    width = max(axes[-1].hull, axes[-1].before + axes[-1].n)
+    whole = all(axis.out == axis.dilation == 1 and axis.k - axis.before >= axis.n for axis in axes)
+    return _Geometry(tuple(axes), output_size, rows, width, whole)
 
 
 def _spatial(slices: Iterable[slice]) -> Any:
@@ -98,13 +103,13 @@ def _spatial(slices: Iterable[slice]) -> Any:
 
 def _taps(spec: PoolSpec, input_size: Sizes) -> Iterator[tuple[Any, Any]]:
     """For each tap of the window in row-major order: slices of the output, slices of the input."""
-    for ranges in product(*(axis.taps for axis in _axes(spec, input_size))):
+    for ranges in product(*(axis.taps for axis in _geometry(spec, input_size).axes)):
         yield _spatial(dst for dst, _ in ranges), _spatial(src for _, src in ranges)
 
 
 def _padded(x: Array, spec: PoolSpec, fill: Any) -> Array:
     """The input surrounded by `fill`, cut to what windows cover: (N, C, *hull)."""
-    hull = tuple(axis.hull for axis in _axes(spec, x.shape[2:]))
+    hull = tuple(axis.hull for axis in _geometry(spec, x.shape[2:]).axes)
     inner = [slice(before, before + n) for n, (before, _) in zip(x.shape[2:], spec.padding, strict=True)]
     result = np.full((*x.shape[:2], *hull), fill, dtype=x.dtype)
     held = result[_spatial(inner)]
@@ -120,17 +125,17 @@ def _windows(padded: Array, spec: PoolSpec) -> Array:
 
 
 @lru_cache
-def _counts(spec: PoolSpec, input_size: Sizes) -> NDArray[np.float64]:
+def _counts(spec: PoolSpec, input_size: Sizes, dtype: np.dtype[Any]) -> Array:
     """How many cells each window averages over: (*output_size), or () where it is the same for all.
 
     Cells of the padding count where `count_include_pad` says so; cells that ceil mode adds beyond it never do.
     """
     counts = []
-    for axis, (before, after) in zip(_axes(spec, input_size), spec.padding, strict=True):
+    for axis, (before, after) in zip(_geometry(spec, input_size).axes, spec.padding, strict=True):
         start = np.arange(axis.out) * axis.stride - before
         low, high = (-before, axis.n + after) if spec.count_include_pad else (0, axis.n)
         counts.append((np.minimum(start + axis.k, high) - np.maximum(start, low)).astype(np.float64))
-    every = np.asarray(reduce(np.multiply.outer, counts))
+    every = np.asarray(reduce(np.multiply.outer, counts), dtype=dtype)
     if every.size and np.all(every == every.reshape(-1)[0]):
         every = every.reshape(-1)[:1].reshape(())
     every.flags.writeable = False
@@ -143,7 +148,7 @@ def _lowest(dtype: np.dtype[Any]) -> Any:
 
 def _wide(x: Array) -> Array:
     """float16 and bfloat16 as float32, which holds them exactly; the rest as they are."""
-    return x.astype(np.float32) if x.dtype.name in _NARROW else x
+    return x.astype(np.float32) if x.dtype in _NARROW else x
 
 
 def _own(result: Array, x: Array, dtype: np.dtype[Any]) -> Array:
@@ -201,11 +206,6 @@ def _blocks(planes: Array) -> Iterator[slice]:
         yield slice(first, first + step)
 
 
-def _strided(flat: Array, shape: Sizes, steps: Sizes) -> Array:
-    """A view of a flat array: its elements so many steps apart along each axis."""
-    return np.ndarray(shape, flat.dtype, flat, strides=tuple(step * flat.itemsize for step in steps))
-
-
 def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iterator[tuple[slice, Array]]:
     """Fold the taps of the first spatial axis, then of the next: k + k passes where a window has k k cells.
 
@@ -213,33 +213,37 @@ def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iter
     but the last are folded row by row. The last is folded as if one row followed another in a line: of the windows at
     every element, those are read that the stride leaves.
     """
-    *outer, last = _axes(spec, x.shape[2:])
-    working = [(i, axis) for i, axis in enumerate(outer, 1) if not axis.idle]
-    bordered, inner = last.width > last.n, slice(last.before, last.before + last.n)
+    (*_, last), output_size, working, width, _ = _geometry(spec, x.shape[2:])
+    bordered, inner = width > last.n, slice(last.before, last.before + last.n)
     planes = _planes(np.ascontiguousarray(x))
     for some in _blocks(planes):
         block = planes[some]
-        shape = (len(block), *(axis.out for axis in outer), last.width)
+        shape = (len(block), *output_size[:-1], width)
         lines = buffer("pooling lines", shape, x.dtype) if working or bordered else block
-        for i, axis in working[:-1]:
+        for i, taps in working[:-1]:
             rows = buffer(f"pooling rows {i}", (*shape[: i + 1], *block.shape[i + 1 :]), x.dtype)
-            _fold_rows(ufunc, identity, block, i, axis.taps, rows)
+            _fold_rows(ufunc, identity, block, i, taps, rows)
             block = rows
         if working:
-            i, axis = working[-1]
-            _fold_rows(ufunc, identity, block, i, axis.taps, lines[..., inner])
+            i, taps = working[-1]
+            _fold_rows(ufunc, identity, block, i, taps, lines[..., inner])
         elif bordered:
             lines[..., inner] = block
         if bordered:
             lines[..., : inner.start] = lines[..., inner.stop :] = identity
         total = _fold_flat(ufunc, lines.reshape(-1), last.k, last.dilation, "line")
-        steps = (*(step // lines.itemsize for step in lines.strides[:-1]), last.stride)
-        yield some, _strided(total, (*shape[:-1], last.out), steps)
+        steps = (*lines.strides[:-1], last.stride * lines.itemsize)
+        yield some, np.ndarray((*shape[:-1], last.out), lines.dtype, total, strides=steps)
+
+
+def _unfilled(x: Array, spec: PoolSpec) -> Array:
+    """Memory for the result: (N, C, *output_size)."""
+    return np.empty((*x.shape[:2], *_geometry(spec, x.shape[2:]).output_size), x.dtype)
 
 
 def max_separable(x: Array, spec: PoolSpec) -> Array:
     wide = _wide(x)
-    result = np.empty((*x.shape[:2], *spec.output_size(x.shape[2:])), wide.dtype)
+    result = _unfilled(wide, spec)
     planes = _planes(result)
     for some, largest in _separable(np.maximum, _lowest(wide.dtype), wide, spec):
         planes[some] = largest
@@ -274,22 +278,26 @@ def max_sorting(x: Array, spec: PoolSpec) -> Array:
     return _own(ordered[..., -1], x, x.dtype)
 
 
-def _mean(total: Array, counts: Array, x: Array) -> Array:
-    return _own(total / counts.astype(total.dtype), x, x.dtype)
-
-
 def avg_separable(x: Array, spec: PoolSpec) -> Array:
     wide = _wide(x)
-    result = np.empty((*x.shape[:2], *spec.output_size(x.shape[2:])), wide.dtype)
-    planes, counts = _planes(result), _counts(spec, x.shape[2:]).astype(wide.dtype)
-    for some, total in _separable(np.add, 0, wide, spec):
+    result, counts = _unfilled(wide, spec), _counts(spec, x.shape[2:], wide.dtype)
+    planes = _planes(result)
+    for some, total in _plane_sums(wide) if _geometry(spec, x.shape[2:]).whole else _separable(np.add, 0, wide, spec):
         np.divide(total, counts, out=planes[some])
     return result.astype(x.dtype, copy=False)
 
 
+def _plane_sums(x: Array) -> Iterator[tuple[slice, Array]]:
+    """The sum of each plane, as the product with ones: (N C, 1, ...)."""
+    planes = _planes(x)
+    flat = planes.reshape(len(planes), prod(planes.shape[1:]))
+    yield slice(None), (flat @ np.ones(flat.shape[1], x.dtype)).reshape(len(planes), *(1,) * (x.ndim - 2))
+
+
 def avg_windows(x: Array, spec: PoolSpec) -> Array:
-    axes = tuple(range(x.ndim, x.ndim + spec.rank))
-    return _mean(_windows(_padded(_wide(x), spec, 0), spec).sum(axis=axes), _counts(spec, x.shape[2:]), x)
+    wide = _wide(x)
+    total = _windows(_padded(wide, spec, 0), spec).sum(axis=tuple(range(x.ndim, x.ndim + spec.rank)))
+    return _own(total / _counts(spec, x.shape[2:], wide.dtype), x, x.dtype)
 
 
 def _correlate(padded: Array, kernel: Array, stride: Sizes, out: Sizes) -> Array:
@@ -303,7 +311,7 @@ def _correlate(padded: Array, kernel: Array, stride: Sizes, out: Sizes) -> Array
 
 def _counted_cells(spec: PoolSpec, input_size: Sizes, dtype: np.dtype[Any]) -> Array:
     """One in every cell that an average counts, zero elsewhere: (1, 1, *hull)."""
-    cells = np.zeros((1, 1, *(axis.hull for axis in _axes(spec, input_size))), dtype=dtype)
+    cells = np.zeros((1, 1, *(axis.hull for axis in _geometry(spec, input_size).axes)), dtype=dtype)
     pads = list(zip(input_size, spec.padding, strict=True))
     counted = [slice(0, b + n + a) if spec.count_include_pad else slice(b, b + n) for n, (b, a) in pads]
     cells[_spatial(counted)] = 1
@@ -319,7 +327,7 @@ def avg_convolution(x: Array, spec: PoolSpec) -> Array:
     wide, out = _wide(x), spec.output_size(x.shape[2:])
     ones = np.ones(spec.kernel_size, dtype=wide.dtype)
     counts = _correlate(_counted_cells(spec, x.shape[2:], wide.dtype), ones, spec.stride, out)
-    return _mean(_correlate(_padded(wide, spec, 0), ones, spec.stride, out), counts, x)
+    return _own(_correlate(_padded(wide, spec, 0), ones, spec.stride, out) / counts, x, x.dtype)
 
 
 # ------------------------------------------------------------------------------------------------ gradients
@@ -434,12 +442,12 @@ def max_backward_taps(g: Array, x: Array, spec: PoolSpec) -> Array:
 def _shares(g: Array, spec: PoolSpec, input_size: Sizes) -> Array:
     """What each cell of a window receives: the gradient divided by the count."""
     wide = _wide(g)
-    return np.asarray(wide / _counts(spec, input_size).astype(wide.dtype))
+    return np.asarray(wide / _counts(spec, input_size, wide.dtype))
 
 
 def avg_backward_spread(g: Array, x: Array, spec: PoolSpec) -> Array:
     grad = _shares(g, spec, x.shape[2:])
-    for i, axis in enumerate(_axes(spec, x.shape[2:]), start=2):
+    for i, axis in enumerate(_geometry(spec, x.shape[2:]).axes, start=2):
         at = (slice(None),) * i
         shares, grad = grad, np.zeros((*x.shape[: i + 1], *grad.shape[i + 1 :]), dtype=grad.dtype)
         for dst, src in axis.taps:
