@@ -58,6 +58,16 @@ class _Axis(NamedTuple):
         """Whether each cell is a window of its own."""
         return self.k == self.stride == 1 and self.out == self.n
 
+    @property
+    def inner(self) -> slice:
+        """Where the input lies between its padding."""
+        return slice(self.before, self.before + self.n)
+
+    @property
+    def width(self) -> int:
+        """Size with the padding that windows cover, and the input beyond their reach."""
+        return max(self.hull, self.before + self.n)
+
 
 class _Geometry(NamedTuple):
     """What every call with the same windows on the same sizes needs."""
@@ -65,7 +75,7 @@ class _Geometry(NamedTuple):
     axes: tuple[_Axis, ...]
     output_size: Sizes
     rows: tuple[tuple[int, Taps], ...]  # axes but the last, where they are not idle, counted from the planes' axis on
-    width: int  # of a row, with the padding that windows cover, and the input beyond their reach
+    widths: Sizes  # of planes with their padding
     whole: bool  # whether there is one window, over everything
 
 
@@ -91,9 +101,9 @@ def _geometry(spec: PoolSpec, input_size: Sizes) -> _Geometry:
         hull = (out - 1) * s + (k - 1) * d + 1
         axes.append(_Axis(n, out, k, s, d, before, hull, _axis_taps(n, out, k, s, before, d)))
     rows = tuple((i, axis.taps) for i, axis in enumerate(axes[:-1], 1) if not axis.idle)
-    width = max(axes[-1].hull, axes[-1].before + axes[-1].n)
+    widths = tuple(axis.width for axis in axes)
     whole = all(axis.out == axis.dilation == 1 and axis.k - axis.before >= axis.n for axis in axes)
-    return _Geometry(tuple(axes), output_size, rows, width, whole)
+    return _Geometry(tuple(axes), output_size, rows, widths, whole)
 
 
 def _spatial(slices: Iterable[slice]) -> Any:
@@ -213,8 +223,8 @@ def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iter
     but the last are folded row by row. The last is folded as if one row followed another in a line: of the windows at
     every element, those are read that the stride leaves.
     """
-    (*_, last), output_size, working, width, _ = _geometry(spec, x.shape[2:])
-    bordered, inner = width > last.n, slice(last.before, last.before + last.n)
+    (*_, last), output_size, working, (*_, width), _ = _geometry(spec, x.shape[2:])
+    bordered, inner = width > last.n, last.inner
     planes = _planes(np.ascontiguousarray(x))
     for some in _blocks(planes):
         block = planes[some]
@@ -250,18 +260,55 @@ def max_separable(x: Array, spec: PoolSpec) -> Array:
     return result.astype(x.dtype, copy=False)
 
 
+def _bordered(x: Array, spec: PoolSpec, fill: Any) -> Iterator[tuple[slice, Array]]:
+    """Blocks of planes with their padding: (planes, *widths), valid until the next block."""
+    axes, *_, widths, _ = _geometry(spec, x.shape[2:])
+    planes = _planes(np.ascontiguousarray(x))
+    for some in _blocks(planes):
+        block = planes[some]
+        if widths != planes.shape[1:]:
+            block = buffer("pooling block", (len(block), *widths), x.dtype)
+            block.fill(fill)
+            block[_spatial(axis.inner for axis in axes)] = planes[some]
+        yield some, block
+
+
+@lru_cache
+def _joins(spec: PoolSpec, sizes: Sizes) -> tuple[tuple[int, int], ...]:
+    """How windows of one cell grow to the whole window by joining two that overlap, the last axis first.
+
+    For each join, how far the later of the two is from the first: in elements of a plane of those sizes, and in taps.
+    """
+    joins, weight = [], 1
+    for axis in reversed(range(spec.rank)):
+        k, step, taps = spec.kernel_size[axis], spec.dilation[axis] * prod(sizes[axis + 1 :]), 1
+        while taps < k:
+            more = min(taps, k - taps)
+            joins.append((more * step, more * weight))
+            taps += more
+        weight *= k
+    return tuple(joins)
+
+
+def _starts(flat: Array, block: Array, spec: PoolSpec, output_size: Sizes) -> Array:
+    """What a flat array of a block's cells holds where windows start: (planes, *output_size)."""
+    steps = [stride * prod(block.shape[i:]) for i, stride in enumerate((1, *spec.stride), 1)]
+    strides = tuple(step * flat.itemsize for step in steps)
+    return np.ndarray((len(block), *output_size), flat.dtype, flat, strides=strides)
+
+
 def max_doubling(x: Array, spec: PoolSpec) -> Array:
     """Maxima of 1, 2, 4 ... taps by joining two overlapping halves: log2(k) passes whatever the kernel size."""
     wide = _wide(x)
-    best = _padded(wide, spec, _lowest(wide.dtype))
-    for axis, (k, d, s) in enumerate(zip(spec.kernel_size, spec.dilation, spec.stride, strict=True), start=2):
-        at, taps = (slice(None),) * axis, 1
-        while taps < k:
-            step = min(taps, k - taps)
-            best = np.maximum(best[(*at, slice(None, -step * d))], best[(*at, slice(step * d, None))])
-            taps += step
-        best = best[(*at, slice(None, None, s))]
-    return _own(best, x, x.dtype)
+    result = _unfilled(wide, spec)
+    planes = _planes(result)
+    for some, block in _bordered(wide, spec, _lowest(wide.dtype)):
+        best = block.reshape(-1)
+        for i, (shift, _) in enumerate(_joins(spec, block.shape[1:])):
+            joined = buffer(f"pooling value {i % 2}", (best.size - shift,), best.dtype)
+            best = np.maximum(best[:-shift], best[shift:], out=joined)
+        planes[some] = _starts(best, block, spec, planes.shape[1:])
+    return result.astype(x.dtype, copy=False)
 
 
 def max_windows(x: Array, spec: PoolSpec) -> Array:
@@ -333,23 +380,71 @@ def avg_convolution(x: Array, spec: PoolSpec) -> Array:
 # ------------------------------------------------------------------------------------------------ gradients
 
 
+def _first_maxima(flat: Array, joins: tuple[tuple[int, int], ...], taps: int) -> Array:
+    """The tap that holds the maximum of the window that starts at each cell.
+
+    Of the two halves that are joined, the later wins where its maximum is larger, or NaN: the first of equals wins in
+    row-major order, the last of several NaN. The winner's number is found by arithmetic modulo that of its format.
+    """
+    dtype = np.min_scalar_type(taps - 1)
+    value, tap = flat, buffer("pooling tap", flat.shape, dtype)
+    tap.fill(0)
+    numbers = flat.dtype.kind in "iu" or not np.isnan(np.max(flat))
+    for i, (shift, more) in enumerate(joins):
+        first, second, size = value[:-shift], value[shift:], value.size - shift
+        later = np.greater(second, first, out=buffer("pooling later", (size,), np.dtype(bool)))
+        if not numbers:
+            later |= np.isnan(second)
+        winner = buffer(f"pooling tap {i % 2}", (size,), dtype)
+        np.subtract(tap[shift:], tap[:-shift], out=winner)
+        winner += dtype.type(more)
+        winner *= later.view(np.uint8)
+        winner += tap[:-shift]
+        value, tap = np.maximum(first, second, out=buffer(f"pooling value {i % 2}", (size,), flat.dtype)), winner
+    return tap
+
+
+@lru_cache
+def _first_inside(spec: PoolSpec, output_size: Sizes, dtype: np.dtype[Any]) -> Array:
+    """The first tap of each window that is not in leading padding: (*output_size)."""
+    first, axes = (
+        np.zeros((), int),
+        zip(output_size, spec.kernel_size, spec.stride, spec.dilation, spec.padding, strict=True),
+    )
+    for out, k, s, d, (before, _) in axes:
+        taps = -((np.arange(out) * s - before) // d)
+        first = np.add.outer(first * k, np.clip(taps, 0, k - 1))
+    return first.astype(dtype)
+
+
+def _winners(x: Array, spec: PoolSpec) -> Iterator[tuple[slice, Array, Array]]:
+    """Blocks of planes: which, with their padding, and the tap that holds each window's maximum.
+
+    Padding wins only where there is nothing but the lowest number in the window, and then gives way to the first cell.
+    """
+    output_size = _geometry(spec, x.shape[2:]).output_size
+    for some, block in _bordered(x, spec, _lowest(x.dtype)):
+        tap = _first_maxima(block.reshape(-1), _joins(spec, block.shape[1:]), prod(spec.kernel_size))
+        winner = _starts(tap, block, spec, output_size)
+        if any(before for before, _ in spec.padding):
+            winner = np.maximum(winner, _first_inside(spec, output_size, tap.dtype))
+        yield some, block, winner
+
+
+@lru_cache(maxsize=16)
+def _places(spec: PoolSpec, sizes: Sizes, output_size: Sizes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Flat index of each tap from the first on: (taps,); of the first of each window: (*output_size)."""
+    steps = [prod(sizes[axis + 1 :]) for axis in range(spec.rank)]
+    offsets = [np.arange(k) * d * step for k, d, step in zip(spec.kernel_size, spec.dilation, steps, strict=True)]
+    origins = [np.arange(out) * s * step for out, s, step in zip(output_size, spec.stride, steps, strict=True)]
+    return reduce(np.add.outer, offsets).reshape(-1), reduce(np.add.outer, origins)
+
+
 def _unrecorded(x: Array, spec: PoolSpec) -> tuple[Array, int]:
     """An array for the winning tap of each window, and the number that means none."""
     none = prod(spec.kernel_size)
     shape = (*x.shape[:2], *spec.output_size(x.shape[2:]))
     return np.full(shape, none, dtype=np.min_scalar_type(none)), none
-
-
-def _winners(x: Array, spec: PoolSpec) -> Array:
-    """The tap that holds each window's maximum: first of equals, last of several NaN; (N, C, *output_size)."""
-    best = max_separable(x, spec)
-    winner, _ = _unrecorded(x, spec)
-    for tap, (dst, src) in reversed(list(enumerate(_taps(spec, x.shape[2:])))):
-        np.copyto(winner[dst], tap, where=x[src] == best[dst])
-    if np.any(best != best):  # only where a window holds NaN does it differ from itself
-        for tap, (dst, src) in enumerate(_taps(spec, x.shape[2:])):
-            np.copyto(winner[dst], tap, where=x[src] != x[src])
-    return winner
 
 
 def _running_winners(x: Array, spec: PoolSpec) -> Array:
@@ -394,40 +489,43 @@ def max_pool_indices(x: Array, spec: PoolSpec) -> NDArray[np.intp]:
     """
     if x.ndim != spec.rank + 2:
         raise ValueError(f"`x` has shape {x.shape}, but must have {spec.rank + 2} axes: (N, C, *input_size)")
-    return _indices(_winners(_wide(x), spec), x.shape[2:], spec)
+    input_size, output_size = x.shape[2:], spec.output_size(x.shape[2:])
+    index = np.empty((*x.shape[:2], *output_size), np.intp)
+    offsets, origins = _places(spec, input_size, output_size)
+    for some, _, winner in _winners(_wide(x), spec):
+        np.add(np.take(offsets, winner), origins, out=_planes(index)[some])
+    index -= sum(before * prod(input_size[i:]) for i, (before, _) in enumerate(spec.padding, 1))
+    holds = np.zeros(output_size, bool)
+    for dst, _ in _taps(spec, input_size):
+        holds[dst] = True
+    index[..., ~holds] = -1
+    return index
 
 
-def _indices(winner: Array, input_size: Sizes, spec: PoolSpec) -> NDArray[np.intp]:
-    """Winning taps as flat spatial indices: first cell of the window plus the offset of the tap."""
-    steps = [prod(input_size[axis + 1 :]) for axis in range(spec.rank)]
-    offsets, origins = [], []
-    for axis, out in enumerate(winner.shape[2:]):
-        offsets.append(np.arange(spec.kernel_size[axis]) * spec.dilation[axis] * steps[axis])
-        origins.append((np.arange(out) * spec.stride[axis] - spec.padding[axis][0]) * steps[axis])
-    offset_of_tap = np.append(reduce(np.add.outer, offsets), 0)  # last row: no tap at all
-    index = offset_of_tap[winner] + reduce(np.add.outer, origins)
-    return np.where(winner == prod(spec.kernel_size), -1, index).astype(np.intp, copy=False)
+def _sums_at(index: Array, values: Array, cells: int) -> Array:
+    """For each cell, the sum of the values that are to go there, in float64 or exact.
+
+    Integers of 64 bits are added in two halves, each exact in float64, and modulo 2^64: there is room for the sum.
+    """
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8:
+        return np.bincount(index, values, cells)
+    high, low = (np.bincount(index, part, cells).astype(values.dtype) for part in (values >> 32, values & 0xFFFFFFFF))
+    return (high << 32) + low
 
 
 def max_backward_argmax(g: Array, x: Array, spec: PoolSpec) -> Array:
-    """Add each gradient at its recorded index.
-
-    Windows are taken in turns such that those of one turn do not overlap: no index occurs twice in it, so that
-    plain indexed addition is right.
-    """
-    wide, plane = _wide(g), prod(x.shape[2:])
-    index = max_pool_indices(x, spec)
-    grad = np.zeros((x.shape[0] * x.shape[1], plane), dtype=wide.dtype)
-    rows = np.arange(len(grad)).reshape(*x.shape[:2], *(1,) * spec.rank)
-    turns = [-(-e // s) for e, s in zip(spec.extent, spec.stride, strict=True)]
-    for turn in product(*(range(min(t, out)) for t, out in zip(turns, g.shape[2:], strict=True))):
-        some = _spatial(slice(first, None, t) for first, t in zip(turn, turns, strict=True))
-        flat, values = (index[some] + rows * plane), wide[some]
-        inside = index[some] >= 0
-        if not inside.all():
-            flat, values = flat[inside], values[inside]
-        grad.reshape(-1)[flat] += values
-    return _own(grad.reshape(x.shape), x, x.dtype)
+    """Add each gradient at its recorded index."""
+    wide, axes = _wide(g), _geometry(spec, x.shape[2:]).axes
+    grad = np.empty(x.shape, wide.dtype)
+    planes, gradients = _planes(grad), _planes(wide)
+    for some, block, winner in _winners(_wide(x), spec):
+        offsets, origins = _places(spec, block.shape[1:], g.shape[2:])
+        index = np.take(offsets, winner)
+        index += origins
+        index += np.arange(0, block.size, block[0].size).reshape(-1, *(1,) * spec.rank)
+        sums = _sums_at(index.reshape(-1), gradients[some].reshape(-1), block.size).reshape(block.shape)
+        planes[some] = sums[_spatial(axis.inner for axis in axes)]
+    return grad.astype(x.dtype, copy=False)
 
 
 def max_backward_taps(g: Array, x: Array, spec: PoolSpec) -> Array:
