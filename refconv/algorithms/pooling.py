@@ -508,9 +508,9 @@ def _sums_at(index: Array, values: Array, cells: int) -> Array:
     Integers of 64 bits are added in two halves, each exact in float64, and modulo 2^64: there is room for the sum.
     """
     if values.dtype.kind not in "iu" or values.dtype.itemsize < 8:
-        return np.bincount(index, values, cells)
+        return np.asarray(np.bincount(index, values, cells))
     high, low = (np.bincount(index, part, cells).astype(values.dtype) for part in (values >> 32, values & 0xFFFFFFFF))
-    return (high << 32) + low
+    return np.asarray((high << 32) + low)
 
 
 def max_backward_argmax(g: Array, x: Array, spec: PoolSpec) -> Array:
@@ -543,14 +543,47 @@ def _shares(g: Array, spec: PoolSpec, input_size: Sizes) -> Array:
     return np.asarray(wide / _counts(spec, input_size, wide.dtype))
 
 
+def _spread_rows(shares: Array, axis: int, stride: int, taps: Taps, result: Array) -> None:
+    """Add each row to all rows of its windows: those that no tap has written yet are written, by the longest taps."""
+    at, written, n = (slice(None),) * axis, dict[int, int](), result.shape[axis]
+    longest = sorted(taps, key=lambda tap: tap[0].start - tap[0].stop)
+    for dst, src in longest:  # taps a stride apart write to the same rows
+        written.setdefault(src.start % stride, dst.stop - dst.start)
+    if sum(written.values()) < n:
+        result[...] = 0
+    for dst, src in longest:
+        rows, values = result[(*at, src)], shares[(*at, dst)]
+        if written.pop(src.start % stride, None) is None:
+            np.add(rows, values, out=rows)
+        else:
+            rows[...] = values
+
+
 def avg_backward_spread(g: Array, x: Array, spec: PoolSpec) -> Array:
-    grad = _shares(g, spec, x.shape[2:])
-    for i, axis in enumerate(_geometry(spec, x.shape[2:]).axes, start=2):
-        at = (slice(None),) * i
-        shares, grad = grad, np.zeros((*x.shape[: i + 1], *grad.shape[i + 1 :]), dtype=grad.dtype)
-        for dst, src in axis.taps:
-            grad[(*at, src)] += shares[(*at, dst)]
-    return _own(grad, x, x.dtype)
+    """The shares stand in lines, zeros between them, and are folded back over the windows; then row by row."""
+    (*_, last), output_size, working, (*_, width), whole = _geometry(spec, x.shape[2:])
+    wide, counts = _wide(g), _counts(spec, x.shape[2:], _wide(g).dtype)
+    grad = np.empty(x.shape, wide.dtype)
+    planes, gradients = _planes(grad), _planes(wide)
+    for some in _blocks(planes):
+        part, block = gradients[some], planes[some]
+        if whole:
+            block[...] = part / counts
+            continue
+        lines = buffer("pooling lines", (len(part), *output_size[:-1], width + last.k - 1), wide.dtype)
+        lines.fill(0)
+        np.divide(part, counts, out=lines[..., last.k - 1 : last.k + (last.out - 1) * last.stride : last.stride])
+        spread = _fold_flat(np.add, lines.reshape(-1), last.k, 1, "line")
+        offset = last.before * lines.itemsize
+        shares = np.ndarray((*lines.shape[:-1], last.n), lines.dtype, spread, offset, lines.strides)
+        for i, taps in reversed(working):
+            first = i == working[0][0]
+            rows = block if first else buffer(f"pooling rows {i}", (*part.shape[:i], *block.shape[i:]), wide.dtype)
+            _spread_rows(shares, i, spec.stride[i - 1], taps, rows)
+            shares = rows
+        if not working:
+            block[...] = shares
+    return grad.astype(x.dtype, copy=False)
 
 
 def avg_backward_convolution(g: Array, x: Array, spec: PoolSpec) -> Array:
