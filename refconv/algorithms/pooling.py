@@ -27,7 +27,7 @@ Array = NDArray[Any]
 Taps = tuple[tuple[slice, slice], ...]
 
 _NARROW = frozenset(map(numpy_dtype, ("float16", "bfloat16")))
-_BLOCK = 2**19  # bytes of input that are worked on at once: what comes of them stays in the cache
+_BLOCK = 2**20  # bytes of input that are worked on at once: what comes of them stays in the cache
 
 
 class Way(NamedTuple):
@@ -185,19 +185,19 @@ def _fold_rows(ufunc: np.ufunc, identity: Any, x: Array, axis: int, taps: Taps, 
             ufunc(held, x[(*at, src)], out=held)
 
 
-def _fold_flat(ufunc: np.ufunc, flat: Array, taps: int, step: int, name: str) -> Array:
+def _fold_flat(ufunc: np.ufunc, flat: Array, taps: int, step: int) -> Array:
     """Fold `taps` elements, `step` apart, from every element of a flat array on: about log2(taps) contiguous passes.
 
     Windows of m taps, joined in pairs, are windows of 2 m; one element more, of 2 m + 1. The last (taps - 1) * step
     elements have no whole window, and are left out.
     """
     total, m = flat, 1
-    spares = [buffer(f"pooling {name} {i}", flat.shape, flat.dtype) for i in range(min(2, taps.bit_length() - 1))]
-    for i, more in enumerate(map(int, bin(taps)[3:])):
+    for i, digit in enumerate(bin(taps)[3:]):
         length = flat.size - (2 * m - 1) * step
-        total = ufunc(total[:length], total[m * step : m * step + length], out=spares[i % 2][:length])
+        pairs = buffer(f"pooling line {i % 2}", (length,), flat.dtype)
+        total = ufunc(total[:length], total[m * step : m * step + length], out=pairs)
         m *= 2
-        if more:
+        if digit == "1":
             total = total[: length - step]
             ufunc(total, flat[m * step :], out=total)
             m += 1
@@ -206,7 +206,8 @@ def _fold_flat(ufunc: np.ufunc, flat: Array, taps: int, step: int, name: str) ->
 
 def _planes(x: Array) -> Array:
     """Every channel of every image, one after the other: (N C, *input_size)."""
-    return x.reshape(prod(x.shape[:2]), *x.shape[2:])
+    n, c, *size = x.shape
+    return x.reshape(n * c, *size)
 
 
 def _blocks(planes: Array) -> Iterator[slice]:
@@ -241,7 +242,7 @@ def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iter
             lines[..., inner] = block
         if bordered:
             lines[..., : inner.start] = lines[..., inner.stop :] = identity
-        total = _fold_flat(ufunc, lines.reshape(-1), last.k, last.dilation, "line")
+        total = _fold_flat(ufunc, lines.reshape(-1), last.k, last.dilation)
         steps = (*lines.strides[:-1], last.stride * lines.itemsize)
         yield some, np.ndarray((*shape[:-1], last.out), lines.dtype, total, strides=steps)
 
@@ -573,7 +574,7 @@ def avg_backward_spread(g: Array, x: Array, spec: PoolSpec) -> Array:
         lines = buffer("pooling lines", (len(part), *output_size[:-1], width + last.k - 1), wide.dtype)
         lines.fill(0)
         np.divide(part, counts, out=lines[..., last.k - 1 : last.k + (last.out - 1) * last.stride : last.stride])
-        spread = _fold_flat(np.add, lines.reshape(-1), last.k, 1, "line")
+        spread = _fold_flat(np.add, lines.reshape(-1), last.k, 1)
         offset = last.before * lines.itemsize
         shares = np.ndarray((*lines.shape[:-1], last.n), lines.dtype, spread, offset, lines.strides)
         for i, taps in reversed(working):
