@@ -6,6 +6,7 @@ in ceil mode; padding holds minus infinity for a maximum, zero for an average.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refconv.algorithms.pooling import AVG_POOL, AVG_POOL_BACKWARD, MAX_POOL, MAX_POOL_BACKWARD, Way
-from refconv.dtypes import FORMATS
+from refconv.dtypes import FORMATS, numpy_dtype
 from refconv.spec import PoolSpec, pool_spec
 
 __all__ = [
@@ -35,12 +36,24 @@ __all__ = [
 
 Array = NDArray[Any]
 
-_FLOATS = tuple(f.storage for f in FORMATS.values() if f.storage)
+_FLOATS = {f.storage: numpy_dtype(f.storage) for f in FORMATS.values() if f.storage}
+_NATIVE = frozenset(_FLOATS.values())
+_PLAIN = frozenset((int, bool, type(None)))
+
+_remembered = lru_cache(typed=True)(pool_spec)
+_output_size = lru_cache(PoolSpec.output_size)
+
+
+def _spec(rank: int, *arguments: Any) -> PoolSpec:
+    """`pool_spec`, looked up where all arguments are plain, so that none is taken for another that equals it."""
+    return (_remembered if _PLAIN.issuperset(map(type, arguments)) else pool_spec)(rank, *arguments)
 
 
 def _numbers(value: Any, name: str, integers: bool) -> Array:
     """A real array in native byte order; anything else is refused."""
     array = np.asarray(value)
+    if array.dtype in _NATIVE:
+        return array
     if array.dtype.name not in _FLOATS and not (integers and array.dtype.kind in "iu"):
         wanted = ", ".join(sorted(_FLOATS)) + (" or an integer format" if integers else "")
         mend = "" if integers else "; an average of integers is no integer: convert with `.astype(np.float64)` first"
@@ -61,7 +74,7 @@ def _batched(array: Array, name: str, rank: int) -> Array:
 def _check_sizes(x: Array, spec: PoolSpec) -> tuple[int, ...]:
     """Shape of the output; none of its sizes may be zero."""
     input_size = x.shape[2:]
-    output_size = spec.output_size(input_size)
+    output_size = _output_size(spec, input_size)
     if 0 in output_size or 0 in input_size:
         raise ValueError(
             f"`kernel_size` is {spec.kernel_size} with dilation {spec.dilation}, but must fit into the input of size "
@@ -123,14 +136,14 @@ def _refuse_overflow(grad_output: Array, spec: PoolSpec) -> None:
 def _max_pool(
     rank: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, method: str
 ) -> Array:
-    spec = pool_spec(rank, kernel_size, stride, padding, dilation, ceil_mode)
+    spec = _spec(rank, kernel_size, stride, padding, dilation, ceil_mode)
     return _forward(MAX_POOL, method, _fastest_max(spec), _numbers(input, "input", integers=True), spec)
 
 
 def _avg_pool(
     rank: int, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, include: bool, method: str
 ) -> Array:
-    spec = pool_spec(rank, kernel_size, stride, padding, 1, ceil_mode, include)
+    spec = _spec(rank, kernel_size, stride, padding, 1, ceil_mode, include)
     return _forward(AVG_POOL, method, "separable", _numbers(input, "input", integers=False), spec)
 
 
@@ -145,7 +158,7 @@ def _max_pool_backward(
     ceil_mode: bool,
     method: str,
 ) -> Array:
-    spec = pool_spec(rank, kernel_size, stride, padding, dilation, ceil_mode)
+    spec = _spec(rank, kernel_size, stride, padding, dilation, ceil_mode)
     g, x = _numbers(grad_output, "grad_output", integers=True), _numbers(input, "input", integers=True)
     return _backward(MAX_POOL_BACKWARD, method, "argmax", g, x, spec)
 
@@ -161,7 +174,7 @@ def _avg_pool_backward(
     include: bool,
     method: str,
 ) -> Array:
-    spec = pool_spec(rank, kernel_size, stride, padding, 1, ceil_mode, include)
+    spec = _spec(rank, kernel_size, stride, padding, 1, ceil_mode, include)
     g, x = _numbers(grad_output, "grad_output", integers=False), _numbers(input, "input", integers=False)
     return _backward(AVG_POOL_BACKWARD, method, "spread", g, x, spec)
 

@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import refconv.algorithms.pooling as algorithms
 import refconv.pooling as doors
 from refconv.algorithms.pooling import AVG_POOL, AVG_POOL_BACKWARD, MAX_POOL, MAX_POOL_BACKWARD, max_pool_indices
 from refconv.receptive import taps
@@ -298,6 +299,41 @@ def test_averages_of_any_numbers_meet_the_direct_bound(rank):
                 assert np.all(error <= n / (1 - n) * allowed)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("kind", WAYS)
+def test_blocks_of_planes_are_like_the_whole(kind, rank, monkeypatch):
+    """Seven planes in blocks of three, three and one: special values next to a seam stay where they are."""
+    rng, name = np.random.default_rng(15), kind.removesuffix("_backward")
+    for size, arguments in geometries(rank, dilate=int(name == "max_pool"), count=8):
+        x = spoiled(rng, (1, 7, *size)) if name == "max_pool" else integers(rng, (1, 7, *size))
+        g = TURN**rank * integers(rng, (1, 7, *pool_spec(rank, **arguments).output_size(size)))
+        monkeypatch.setattr(algorithms, "_BLOCK", 3 * x[0, 0].nbytes)
+        backward = kind.endswith("_backward")
+        result = ours(kind, rank)(*([g, x] if backward else [x]), **arguments)
+        same(result, by_torch(name, rank, x, arguments, g if backward else None))
+
+
+def test_windows_of_more_than_256_taps():
+    """A winner's number no longer fits into a byte."""
+    x = np.random.default_rng(16).permutation(40 * 42).reshape(1, 1, 40, 42).astype(np.float32)
+    g = integers(np.random.default_rng(17), (1, 1, 24, 26)).astype(np.float32)
+    for method in methods("max_pool_backward"):
+        grad = doors.max_pool2d_backward(g, x, 17, 1, method=method)
+        same(grad, by_torch("max_pool", 2, x, {"kernel_size": 17, "stride": 1}, g))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int32", "int8"])
+def test_overlapping_gradients_of_integers_are_exact(dtype):
+    """Three windows share their maximum; the sum needs every bit of its format, but the sign."""
+    largest = np.iinfo(dtype).max // 3
+    x, g = np.array([[[0, 0, 9, 0, 0]]], dtype), np.array([[[largest, largest - 1, largest - 2]]], dtype)
+    for method in methods("max_pool_backward"):
+        grad = doors.max_pool1d_backward(g, x, 3, 1, method=method)
+        same(grad, np.array([[[0, 0, 3 * largest - 3, 0, 0]]], dtype))
+    if np.iinfo(dtype).min:
+        assert doors.max_pool1d_backward(-g, x, 3, 1).tolist() == [[[0, 0, 3 - 3 * largest, 0, 0]]]
+
+
 def test_integers_beyond_float64_stay_exact():
     x = np.array([[[2**62 + 1, 2**62, -(2**62) - 1]]])
     for method in methods("max_pool"):
@@ -462,6 +498,14 @@ BAD = [
 def test_bad_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_call_that_equals_an_earlier_one_is_not_taken_for_it():
+    """1 == 1.0 == True, but a kernel size is an integer, however often the call was right before."""
+    assert doors.max_pool1d(X1, 1, 1).shape == doors.max_pool1d(X1, (1,), (1,)).shape
+    for wrong, error in ((True, ValueError), ((True,), ValueError), (1.0, TypeError), ((1.0,), TypeError)):
+        with pytest.raises(error, match="`kernel_size` is"):
+            doors.max_pool1d(X1, wrong, 1)
 
 
 def test_every_way_is_described():

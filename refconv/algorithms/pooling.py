@@ -8,7 +8,7 @@ Ways agree bit for bit on maxima (NaN included, signs of zero excepted) and on s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -17,13 +17,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from refconv.dtypes import numpy_dtype
+from refconv.scratch import buffer
 from refconv.spec import PoolSpec, Sizes
 
 __all__ = ["AVG_POOL", "AVG_POOL_BACKWARD", "MAX_POOL", "MAX_POOL_BACKWARD", "Way", "max_pool_indices"]
 
 Array = NDArray[Any]
+Taps = tuple[tuple[slice, slice], ...]
 
-_NARROW = ("float16", "bfloat16")
+_NARROW = frozenset(map(numpy_dtype, ("float16", "bfloat16")))
+_BLOCK = 2**20  # bytes of input that are worked on at once: what comes of them stays in the cache
 
 
 class Way(NamedTuple):
@@ -37,7 +41,45 @@ class Way(NamedTuple):
 # ------------------------------------------------------------------------------------------------ geometry
 
 
-def _axis_taps(n: int, out: int, k: int, stride: int, before: int, dilation: int) -> list[tuple[slice, slice]]:
+class _Axis(NamedTuple):
+    """One spatial axis: sizes of input and output, the window on it, and for each tap, outputs and what they read."""
+
+    n: int
+    out: int
+    k: int
+    stride: int
+    dilation: int
+    before: int
+    hull: int  # size of the part of the padded input that windows cover
+    taps: Taps
+
+    @property
+    def idle(self) -> bool:
+        """Whether each cell is a window of its own."""
+        return self.k == self.stride == 1 and self.out == self.n
+
+    @property
+    def inner(self) -> slice:
+        """Where the input lies between its padding."""
+        return slice(self.before, self.before + self.n)
+
+    @property
+    def width(self) -> int:
+        """Size with the padding that windows cover, and the input beyond their reach."""
+        return max(self.hull, self.before + self.n)
+
+
+class _Geometry(NamedTuple):
+    """What every call with the same windows on the same sizes needs."""
+
+    axes: tuple[_Axis, ...]
+    output_size: Sizes
+    rows: tuple[tuple[int, Taps], ...]  # axes but the last, where they are not idle, counted from the planes' axis on
+    widths: Sizes  # of planes with their padding
+    whole: bool  # whether there is one window, over everything
+
+
+def _axis_taps(n: int, out: int, k: int, stride: int, before: int, dilation: int) -> Taps:
     """For each tap of one axis: the outputs that read inside the input there, and what they read."""
     ranges = []
     for offset in range(-before, k * dilation - before, dilation):
@@ -45,13 +87,23 @@ def _axis_taps(n: int, out: int, k: int, stride: int, before: int, dilation: int
         stop = max(first, min(out, (n - 1 - offset) // stride + 1))
         start = first * stride + offset
         ranges.append((slice(first, stop), slice(start, start + (stop - first) * stride, stride)))
-    return ranges
+    return tuple(ranges)
 
 
-def _all_axis_taps(spec: PoolSpec, input_size: Sizes) -> list[list[tuple[slice, slice]]]:
+@lru_cache
+def _geometry(spec: PoolSpec, input_size: Sizes) -> _Geometry:
+    output_size, axes = spec.output_size(input_size), []
     befores = [before for before, _ in spec.padding]
-    sizes = spec.output_size(input_size)
-    return list(map(_axis_taps, input_size, sizes, spec.kernel_size, spec.stride, befores, spec.dilation))
+    for n, out, *window in zip(
+        input_size, output_size, spec.kernel_size, spec.stride, spec.dilation, befores, strict=True
+    ):
+        k, s, d, before = window
+        hull = (out - 1) * s + (k - 1) * d + 1
+        axes.append(_Axis(n, out, k, s, d, before, hull, _axis_taps(n, out, k, s, before, d)))
+    rows = tuple((i, axis.taps) for i, axis in enumerate(axes[:-1], 1) if not axis.idle)
+    widths = tuple(axis.width for axis in axes)
+    whole = all(axis.out == axis.dilation == 1 and axis.k - axis.before >= axis.n for axis in axes)
+    return _Geometry(tuple(axes), output_size, rows, widths, whole)
 
 
 def _spatial(slices: Iterable[slice]) -> Any:
@@ -61,19 +113,13 @@ def _spatial(slices: Iterable[slice]) -> Any:
 
 def _taps(spec: PoolSpec, input_size: Sizes) -> Iterator[tuple[Any, Any]]:
     """For each tap of the window in row-major order: slices of the output, slices of the input."""
-    for ranges in product(*_all_axis_taps(spec, input_size)):
+    for ranges in product(*(axis.taps for axis in _geometry(spec, input_size).axes)):
         yield _spatial(dst for dst, _ in ranges), _spatial(src for _, src in ranges)
-
-
-def _hull(spec: PoolSpec, input_size: Sizes) -> Sizes:
-    """Size of the part of the padded input that windows cover, cells added by ceil mode included."""
-    sizes = zip(spec.output_size(input_size), spec.stride, spec.extent, strict=True)
-    return tuple((out - 1) * s + e for out, s, e in sizes)
 
 
 def _padded(x: Array, spec: PoolSpec, fill: Any) -> Array:
     """The input surrounded by `fill`, cut to what windows cover: (N, C, *hull)."""
-    hull = _hull(spec, x.shape[2:])
+    hull = tuple(axis.hull for axis in _geometry(spec, x.shape[2:]).axes)
     inner = [slice(before, before + n) for n, (before, _) in zip(x.shape[2:], spec.padding, strict=True)]
     result = np.full((*x.shape[:2], *hull), fill, dtype=x.dtype)
     held = result[_spatial(inner)]
@@ -88,18 +134,22 @@ def _windows(padded: Array, spec: PoolSpec) -> Array:
     return sliding_window_view(padded, spec.extent, axis=axes)[(slice(None), slice(None), *steps)]
 
 
-def _counts(spec: PoolSpec, input_size: Sizes) -> NDArray[np.float64]:
-    """How many cells each window averages over: (*output_size).
+@lru_cache
+def _counts(spec: PoolSpec, input_size: Sizes, dtype: np.dtype[Any]) -> Array:
+    """How many cells each window averages over: (*output_size), or () where it is the same for all.
 
     Cells of the padding count where `count_include_pad` says so; cells that ceil mode adds beyond it never do.
     """
-    axes = zip(input_size, spec.output_size(input_size), spec.stride, spec.kernel_size, spec.padding, strict=True)
     counts = []
-    for n, out, stride, k, (before, after) in axes:
-        start = np.arange(out) * stride - before
-        low, high = (-before, n + after) if spec.count_include_pad else (0, n)
-        counts.append((np.minimum(start + k, high) - np.maximum(start, low)).astype(np.float64))
-    return np.asarray(reduce(np.multiply.outer, counts))
+    for axis, (before, after) in zip(_geometry(spec, input_size).axes, spec.padding, strict=True):
+        start = np.arange(axis.out) * axis.stride - before
+        low, high = (-before, axis.n + after) if spec.count_include_pad else (0, axis.n)
+        counts.append((np.minimum(start + axis.k, high) - np.maximum(start, low)).astype(np.float64))
+    every = np.asarray(reduce(np.multiply.outer, counts), dtype=dtype)
+    if every.size and np.all(every == every.reshape(-1)[0]):
+        every = every.reshape(-1)[:1].reshape(())
+    every.flags.writeable = False
+    return every
 
 
 def _lowest(dtype: np.dtype[Any]) -> Any:
@@ -108,7 +158,7 @@ def _lowest(dtype: np.dtype[Any]) -> Any:
 
 def _wide(x: Array) -> Array:
     """float16 and bfloat16 as float32, which holds them exactly; the rest as they are."""
-    return x.astype(np.float32) if x.dtype.name in _NARROW else x
+    return x.astype(np.float32) if x.dtype in _NARROW else x
 
 
 def _own(result: Array, x: Array, dtype: np.dtype[Any]) -> Array:
@@ -119,52 +169,147 @@ def _own(result: Array, x: Array, dtype: np.dtype[Any]) -> Array:
 # ------------------------------------------------------------------------------------------------ forward
 
 
-def _fold_along(ufunc: np.ufunc, identity: Any, x: Array, axis: int, out: int, ranges: list[Any]) -> Array:
-    """Fold the taps of one axis with `ufunc`; a tap inside the input for every output needs no identity below it."""
-    at = (slice(None),) * axis
-    whole = slice(0, out)
-    covering = [x[(*at, src)] for dst, src in ranges if dst == whole]
-    partial = [(dst, x[(*at, src)]) for dst, src in ranges if dst != whole and dst.stop > dst.start]
-    if len(covering) == len(ranges) == 1:
-        return covering[0]
-    result = np.empty((*x.shape[:axis], out, *x.shape[axis + 1 :]), dtype=x.dtype)
+def _fold_rows(ufunc: np.ufunc, identity: Any, x: Array, axis: int, taps: Taps, result: Array) -> None:
+    """Fold the taps of an axis into `result`; a tap inside the input for every output needs no identity below it."""
+    at, out = (slice(None),) * axis, result.shape[axis]
+    covering = [x[(*at, src)] for dst, src in taps if dst.stop - dst.start == out]
     if len(covering) >= 2:
         ufunc(covering[0], covering[1], out=result)
     else:
         result[...] = covering[0] if covering else identity
     for values in covering[2:]:
         ufunc(result, values, out=result)
-    for dst, values in partial:
-        held = result[(*at, dst)]
-        ufunc(held, values, out=held)
-    return result
+    for dst, src in taps:
+        if 0 < dst.stop - dst.start < out:
+            held = result[(*at, dst)]
+            ufunc(held, x[(*at, src)], out=held)
 
 
-def _fold(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Array:
-    """Fold the taps of the first spatial axis, then of the next: k + k passes where a window has k k cells."""
-    ranges = _all_axis_taps(spec, x.shape[2:])
-    for axis, out in enumerate(spec.output_size(x.shape[2:])):
-        x = _fold_along(ufunc, identity, x, axis + 2, out, ranges[axis])
-    return x
+def _fold_flat(ufunc: np.ufunc, flat: Array, taps: int, step: int) -> Array:
+    """Fold `taps` elements, `step` apart, from every element of a flat array on: about log2(taps) contiguous passes.
+
+    Windows of m taps, joined in pairs, are windows of 2 m; one element more, of 2 m + 1. The last (taps - 1) * step
+    elements have no whole window, and are left out.
+    """
+    total, m = flat, 1
+    for i, digit in enumerate(bin(taps)[3:]):
+        length = flat.size - (2 * m - 1) * step
+        pairs = buffer(f"pooling line {i % 2}", (length,), flat.dtype)
+        total = ufunc(total[:length], total[m * step : m * step + length], out=pairs)
+        m *= 2
+        if digit == "1":
+            total = total[: length - step]
+            ufunc(total, flat[m * step :], out=total)
+            m += 1
+    return total
+
+
+def _planes(x: Array) -> Array:
+    """Every channel of every image, one after the other: (N C, *input_size)."""
+    n, c, *size = x.shape
+    return x.reshape(n * c, *size)
+
+
+def _blocks(planes: Array) -> Iterator[slice]:
+    """So many planes at a time that they fit into the cache."""
+    step = max(1, _BLOCK * len(planes) // max(1, planes.nbytes))
+    for first in range(0, len(planes), step):
+        yield slice(first, first + step)
+
+
+def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iterator[tuple[slice, Array]]:
+    """Fold the taps of the first spatial axis, then of the next: k + k passes where a window has k k cells.
+
+    Yields blocks of planes with what their windows give, (planes, *output_size), valid until the next block. All axes
+    but the last are folded row by row. The last is folded as if one row followed another in a line: of the windows at
+    every element, those are read that the stride leaves.
+    """
+    (*_, last), output_size, working, (*_, width), _ = _geometry(spec, x.shape[2:])
+    bordered, inner = width > last.n, last.inner
+    planes = _planes(np.ascontiguousarray(x))
+    for some in _blocks(planes):
+        block = planes[some]
+        shape = (len(block), *output_size[:-1], width)
+        lines = buffer("pooling lines", shape, x.dtype) if working or bordered else block
+        for i, taps in working[:-1]:
+            rows = buffer(f"pooling rows {i}", (*shape[: i + 1], *block.shape[i + 1 :]), x.dtype)
+            _fold_rows(ufunc, identity, block, i, taps, rows)
+            block = rows
+        if working:
+            i, taps = working[-1]
+            _fold_rows(ufunc, identity, block, i, taps, lines[..., inner])
+        elif bordered:
+            lines[..., inner] = block
+        if bordered:
+            lines[..., : inner.start] = lines[..., inner.stop :] = identity
+        total = _fold_flat(ufunc, lines.reshape(-1), last.k, last.dilation)
+        steps = (*lines.strides[:-1], last.stride * lines.itemsize)
+        yield some, np.ndarray((*shape[:-1], last.out), lines.dtype, total, strides=steps)
+
+
+def _unfilled(x: Array, spec: PoolSpec) -> Array:
+    """Memory for the result: (N, C, *output_size)."""
+    return np.empty((*x.shape[:2], *_geometry(spec, x.shape[2:]).output_size), x.dtype)
 
 
 def max_separable(x: Array, spec: PoolSpec) -> Array:
     wide = _wide(x)
-    return _own(_fold(np.maximum, _lowest(wide.dtype), wide, spec), x, x.dtype)
+    result = _unfilled(wide, spec)
+    planes = _planes(result)
+    for some, largest in _separable(np.maximum, _lowest(wide.dtype), wide, spec):
+        planes[some] = largest
+    return result.astype(x.dtype, copy=False)
+
+
+def _bordered(x: Array, spec: PoolSpec, fill: Any) -> Iterator[tuple[slice, Array]]:
+    """Blocks of planes with their padding: (planes, *widths), valid until the next block."""
+    axes, *_, widths, _ = _geometry(spec, x.shape[2:])
+    planes = _planes(np.ascontiguousarray(x))
+    for some in _blocks(planes):
+        block = planes[some]
+        if widths != planes.shape[1:]:
+            block = buffer("pooling block", (len(block), *widths), x.dtype)
+            block.fill(fill)
+            block[_spatial(axis.inner for axis in axes)] = planes[some]
+        yield some, block
+
+
+@lru_cache
+def _joins(spec: PoolSpec, sizes: Sizes) -> tuple[tuple[int, int], ...]:
+    """How windows of one cell grow to the whole window by joining two that overlap, the last axis first.
+
+    For each join, how far the later of the two is from the first: in elements of a plane of those sizes, and in taps.
+    """
+    joins, weight = [], 1
+    for axis in reversed(range(spec.rank)):
+        k, step, taps = spec.kernel_size[axis], spec.dilation[axis] * prod(sizes[axis + 1 :]), 1
+        while taps < k:
+            more = min(taps, k - taps)
+            joins.append((more * step, more * weight))
+            taps += more
+        weight *= k
+    return tuple(joins)
+
+
+def _starts(flat: Array, block: Array, spec: PoolSpec, output_size: Sizes) -> Array:
+    """What a flat array of a block's cells holds where windows start: (planes, *output_size)."""
+    steps = [stride * prod(block.shape[i:]) for i, stride in enumerate((1, *spec.stride), 1)]
+    strides = tuple(step * flat.itemsize for step in steps)
+    return np.ndarray((len(block), *output_size), flat.dtype, flat, strides=strides)
 
 
 def max_doubling(x: Array, spec: PoolSpec) -> Array:
     """Maxima of 1, 2, 4 ... taps by joining two overlapping halves: log2(k) passes whatever the kernel size."""
     wide = _wide(x)
-    best = _padded(wide, spec, _lowest(wide.dtype))
-    for axis, (k, d, s) in enumerate(zip(spec.kernel_size, spec.dilation, spec.stride, strict=True), start=2):
-        at, taps = (slice(None),) * axis, 1
-        while taps < k:
-            step = min(taps, k - taps)
-            best = np.maximum(best[(*at, slice(None, -step * d))], best[(*at, slice(step * d, None))])
-            taps += step
-        best = best[(*at, slice(None, None, s))]
-    return _own(best, x, x.dtype)
+    result = _unfilled(wide, spec)
+    planes = _planes(result)
+    for some, block in _bordered(wide, spec, _lowest(wide.dtype)):
+        best = block.reshape(-1)
+        for i, (shift, _) in enumerate(_joins(spec, block.shape[1:])):
+            joined = buffer(f"pooling value {i % 2}", (best.size - shift,), best.dtype)
+            best = np.maximum(best[:-shift], best[shift:], out=joined)
+        planes[some] = _starts(best, block, spec, planes.shape[1:])
+    return result.astype(x.dtype, copy=False)
 
 
 def max_windows(x: Array, spec: PoolSpec) -> Array:
@@ -181,17 +326,26 @@ def max_sorting(x: Array, spec: PoolSpec) -> Array:
     return _own(ordered[..., -1], x, x.dtype)
 
 
-def _mean(total: Array, counts: Array, x: Array) -> Array:
-    return _own(total / counts.astype(total.dtype), x, x.dtype)
-
-
 def avg_separable(x: Array, spec: PoolSpec) -> Array:
-    return _mean(_fold(np.add, 0, _wide(x), spec), _counts(spec, x.shape[2:]), x)
+    wide = _wide(x)
+    result, counts = _unfilled(wide, spec), _counts(spec, x.shape[2:], wide.dtype)
+    planes = _planes(result)
+    for some, total in _plane_sums(wide) if _geometry(spec, x.shape[2:]).whole else _separable(np.add, 0, wide, spec):
+        np.divide(total, counts, out=planes[some])
+    return result.astype(x.dtype, copy=False)
+
+
+def _plane_sums(x: Array) -> Iterator[tuple[slice, Array]]:
+    """The sum of each plane, as the product with ones: (N C, 1, ...)."""
+    planes = _planes(x)
+    flat = planes.reshape(len(planes), prod(planes.shape[1:]))
+    yield slice(None), (flat @ np.ones(flat.shape[1], x.dtype)).reshape(len(planes), *(1,) * (x.ndim - 2))
 
 
 def avg_windows(x: Array, spec: PoolSpec) -> Array:
-    axes = tuple(range(x.ndim, x.ndim + spec.rank))
-    return _mean(_windows(_padded(_wide(x), spec, 0), spec).sum(axis=axes), _counts(spec, x.shape[2:]), x)
+    wide = _wide(x)
+    total = _windows(_padded(wide, spec, 0), spec).sum(axis=tuple(range(x.ndim, x.ndim + spec.rank)))
+    return _own(total / _counts(spec, x.shape[2:], wide.dtype), x, x.dtype)
 
 
 def _correlate(padded: Array, kernel: Array, stride: Sizes, out: Sizes) -> Array:
@@ -205,7 +359,7 @@ def _correlate(padded: Array, kernel: Array, stride: Sizes, out: Sizes) -> Array
 
 def _counted_cells(spec: PoolSpec, input_size: Sizes, dtype: np.dtype[Any]) -> Array:
     """One in every cell that an average counts, zero elsewhere: (1, 1, *hull)."""
-    cells = np.zeros((1, 1, *_hull(spec, input_size)), dtype=dtype)
+    cells = np.zeros((1, 1, *(axis.hull for axis in _geometry(spec, input_size).axes)), dtype=dtype)
     pads = list(zip(input_size, spec.padding, strict=True))
     counted = [slice(0, b + n + a) if spec.count_include_pad else slice(b, b + n) for n, (b, a) in pads]
     cells[_spatial(counted)] = 1
@@ -221,10 +375,70 @@ def avg_convolution(x: Array, spec: PoolSpec) -> Array:
     wide, out = _wide(x), spec.output_size(x.shape[2:])
     ones = np.ones(spec.kernel_size, dtype=wide.dtype)
     counts = _correlate(_counted_cells(spec, x.shape[2:], wide.dtype), ones, spec.stride, out)
-    return _mean(_correlate(_padded(wide, spec, 0), ones, spec.stride, out), counts, x)
+    return _own(_correlate(_padded(wide, spec, 0), ones, spec.stride, out) / counts, x, x.dtype)
 
 
 # ------------------------------------------------------------------------------------------------ gradients
+
+
+def _first_maxima(flat: Array, joins: tuple[tuple[int, int], ...], taps: int) -> Array:
+    """The tap that holds the maximum of the window that starts at each cell.
+
+    Of the two halves that are joined, the later wins where its maximum is larger, or NaN: the first of equals wins in
+    row-major order, the last of several NaN. The winner's number is found by arithmetic modulo that of its format.
+    """
+    dtype = np.min_scalar_type(taps - 1)
+    value, tap = flat, buffer("pooling tap", flat.shape, dtype)
+    tap.fill(0)
+    numbers = flat.dtype.kind in "iu" or not np.isnan(np.max(flat))
+    for i, (shift, more) in enumerate(joins):
+        first, second, size = value[:-shift], value[shift:], value.size - shift
+        later = np.greater(second, first, out=buffer("pooling later", (size,), np.dtype(bool)))
+        if not numbers:
+            later |= np.isnan(second)
+        winner = buffer(f"pooling tap {i % 2}", (size,), dtype)
+        np.subtract(tap[shift:], tap[:-shift], out=winner)
+        winner += dtype.type(more)
+        winner *= later.view(np.uint8)
+        winner += tap[:-shift]
+        value, tap = np.maximum(first, second, out=buffer(f"pooling value {i % 2}", (size,), flat.dtype)), winner
+    return tap
+
+
+@lru_cache
+def _first_inside(spec: PoolSpec, output_size: Sizes, dtype: np.dtype[Any]) -> Array:
+    """The first tap of each window that is not in leading padding: (*output_size)."""
+    first, axes = (
+        np.zeros((), int),
+        zip(output_size, spec.kernel_size, spec.stride, spec.dilation, spec.padding, strict=True),
+    )
+    for out, k, s, d, (before, _) in axes:
+        taps = -((np.arange(out) * s - before) // d)
+        first = np.add.outer(first * k, np.clip(taps, 0, k - 1))
+    return first.astype(dtype)
+
+
+def _winners(x: Array, spec: PoolSpec) -> Iterator[tuple[slice, Array, Array]]:
+    """Blocks of planes: which, with their padding, and the tap that holds each window's maximum.
+
+    Padding wins only where there is nothing but the lowest number in the window, and then gives way to the first cell.
+    """
+    output_size = _geometry(spec, x.shape[2:]).output_size
+    for some, block in _bordered(x, spec, _lowest(x.dtype)):
+        tap = _first_maxima(block.reshape(-1), _joins(spec, block.shape[1:]), prod(spec.kernel_size))
+        winner = _starts(tap, block, spec, output_size)
+        if any(before for before, _ in spec.padding):
+            winner = np.maximum(winner, _first_inside(spec, output_size, tap.dtype))
+        yield some, block, winner
+
+
+@lru_cache(maxsize=16)
+def _places(spec: PoolSpec, sizes: Sizes, output_size: Sizes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Flat index of each tap from the first on: (taps,); of the first of each window: (*output_size)."""
+    steps = [prod(sizes[axis + 1 :]) for axis in range(spec.rank)]
+    offsets = [np.arange(k) * d * step for k, d, step in zip(spec.kernel_size, spec.dilation, steps, strict=True)]
+    origins = [np.arange(out) * s * step for out, s, step in zip(output_size, spec.stride, steps, strict=True)]
+    return reduce(np.add.outer, offsets).reshape(-1), reduce(np.add.outer, origins)
 
 
 def _unrecorded(x: Array, spec: PoolSpec) -> tuple[Array, int]:
@@ -232,18 +446,6 @@ def _unrecorded(x: Array, spec: PoolSpec) -> tuple[Array, int]:
     none = prod(spec.kernel_size)
     shape = (*x.shape[:2], *spec.output_size(x.shape[2:]))
     return np.full(shape, none, dtype=np.min_scalar_type(none)), none
-
-
-def _winners(x: Array, spec: PoolSpec) -> Array:
-    """The tap that holds each window's maximum: first of equals, last of several NaN; (N, C, *output_size)."""
-    best = max_separable(x, spec)
-    winner, _ = _unrecorded(x, spec)
-    for tap, (dst, src) in reversed(list(enumerate(_taps(spec, x.shape[2:])))):
-        np.copyto(winner[dst], tap, where=x[src] == best[dst])
-    if np.any(best != best):  # only where a window holds NaN does it differ from itself
-        for tap, (dst, src) in enumerate(_taps(spec, x.shape[2:])):
-            np.copyto(winner[dst], tap, where=x[src] != x[src])
-    return winner
 
 
 def _running_winners(x: Array, spec: PoolSpec) -> Array:
@@ -288,40 +490,43 @@ def max_pool_indices(x: Array, spec: PoolSpec) -> NDArray[np.intp]:
     """
     if x.ndim != spec.rank + 2:
         raise ValueError(f"`x` has shape {x.shape}, but must have {spec.rank + 2} axes: (N, C, *input_size)")
-    return _indices(_winners(_wide(x), spec), x.shape[2:], spec)
+    input_size, output_size = x.shape[2:], spec.output_size(x.shape[2:])
+    index = np.empty((*x.shape[:2], *output_size), np.intp)
+    offsets, origins = _places(spec, input_size, output_size)
+    for some, _, winner in _winners(_wide(x), spec):
+        np.add(np.take(offsets, winner), origins, out=_planes(index)[some])
+    index -= sum(before * prod(input_size[i:]) for i, (before, _) in enumerate(spec.padding, 1))
+    holds = np.zeros(output_size, bool)
+    for dst, _ in _taps(spec, input_size):
+        holds[dst] = True
+    index[..., ~holds] = -1
+    return index
 
 
-def _indices(winner: Array, input_size: Sizes, spec: PoolSpec) -> NDArray[np.intp]:
-    """Winning taps as flat spatial indices: first cell of the window plus the offset of the tap."""
-    steps = [prod(input_size[axis + 1 :]) for axis in range(spec.rank)]
-    offsets, origins = [], []
-    for axis, out in enumerate(winner.shape[2:]):
-        offsets.append(np.arange(spec.kernel_size[axis]) * spec.dilation[axis] * steps[axis])
-        origins.append((np.arange(out) * spec.stride[axis] - spec.padding[axis][0]) * steps[axis])
-    offset_of_tap = np.append(reduce(np.add.outer, offsets), 0)  # last row: no tap at all
-    index = offset_of_tap[winner] + reduce(np.add.outer, origins)
-    return np.where(winner == prod(spec.kernel_size), -1, index).astype(np.intp, copy=False)
+def _sums_at(index: Array, values: Array, cells: int) -> Array:
+    """For each cell, the sum of the values that are to go there, in float64 or exact.
+
+    Integers of 64 bits are added in two halves, each exact in float64, and modulo 2^64: there is room for the sum.
+    """
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8:
+        return np.asarray(np.bincount(index, values, cells))
+    high, low = (np.bincount(index, part, cells).astype(values.dtype) for part in (values >> 32, values & 0xFFFFFFFF))
+    return np.asarray((high << 32) + low)
 
 
 def max_backward_argmax(g: Array, x: Array, spec: PoolSpec) -> Array:
-    """Add each gradient at its recorded index.
-
-    Windows are taken in turns such that those of one turn do not overlap: no index occurs twice in it, so that
-    plain indexed addition is right.
-    """
-    wide, plane = _wide(g), prod(x.shape[2:])
-    index = max_pool_indices(x, spec)
-    grad = np.zeros((x.shape[0] * x.shape[1], plane), dtype=wide.dtype)
-    rows = np.arange(len(grad)).reshape(*x.shape[:2], *(1,) * spec.rank)
-    turns = [-(-e // s) for e, s in zip(spec.extent, spec.stride, strict=True)]
-    for turn in product(*(range(min(t, out)) for t, out in zip(turns, g.shape[2:], strict=True))):
-        some = _spatial(slice(first, None, t) for first, t in zip(turn, turns, strict=True))
-        flat, values = (index[some] + rows * plane), wide[some]
-        inside = index[some] >= 0
-        if not inside.all():
-            flat, values = flat[inside], values[inside]
-        grad.reshape(-1)[flat] += values
-    return _own(grad.reshape(x.shape), x, x.dtype)
+    """Add each gradient at its recorded index."""
+    wide, axes = _wide(g), _geometry(spec, x.shape[2:]).axes
+    grad = np.empty(x.shape, wide.dtype)
+    planes, gradients = _planes(grad), _planes(wide)
+    for some, block, winner in _winners(_wide(x), spec):
+        offsets, origins = _places(spec, block.shape[1:], g.shape[2:])
+        index = np.take(offsets, winner)
+        index += origins
+        index += np.arange(0, block.size, block[0].size).reshape(-1, *(1,) * spec.rank)
+        sums = _sums_at(index.reshape(-1), gradients[some].reshape(-1), block.size).reshape(block.shape)
+        planes[some] = sums[_spatial(axis.inner for axis in axes)]
+    return grad.astype(x.dtype, copy=False)
 
 
 def max_backward_taps(g: Array, x: Array, spec: PoolSpec) -> Array:
@@ -336,17 +541,50 @@ def max_backward_taps(g: Array, x: Array, spec: PoolSpec) -> Array:
 def _shares(g: Array, spec: PoolSpec, input_size: Sizes) -> Array:
     """What each cell of a window receives: the gradient divided by the count."""
     wide = _wide(g)
-    return np.asarray(wide / _counts(spec, input_size).astype(wide.dtype))
+    return np.asarray(wide / _counts(spec, input_size, wide.dtype))
+
+
+def _spread_rows(shares: Array, axis: int, stride: int, taps: Taps, result: Array) -> None:
+    """Add each row to all rows of its windows: those that no tap has written yet are written, by the longest taps."""
+    at, written, n = (slice(None),) * axis, dict[int, int](), result.shape[axis]
+    longest = sorted(taps, key=lambda tap: tap[0].start - tap[0].stop)
+    for dst, src in longest:  # taps a stride apart write to the same rows
+        written.setdefault(src.start % stride, dst.stop - dst.start)
+    if sum(written.values()) < n:
+        result[...] = 0
+    for dst, src in longest:
+        rows, values = result[(*at, src)], shares[(*at, dst)]
+        if written.pop(src.start % stride, None) is None:
+            np.add(rows, values, out=rows)
+        else:
+            rows[...] = values
 
 
 def avg_backward_spread(g: Array, x: Array, spec: PoolSpec) -> Array:
-    grad = _shares(g, spec, x.shape[2:])
-    for axis, ranges in enumerate(_all_axis_taps(spec, x.shape[2:]), start=2):
-        at = (slice(None),) * axis
-        shares, grad = grad, np.zeros((*x.shape[: axis + 1], *grad.shape[axis + 1 :]), dtype=grad.dtype)
-        for dst, src in ranges:
-            grad[(*at, src)] += shares[(*at, dst)]
-    return _own(grad, x, x.dtype)
+    """The shares stand in lines, zeros between them, and are folded back over the windows; then row by row."""
+    (*_, last), output_size, working, (*_, width), whole = _geometry(spec, x.shape[2:])
+    wide, counts = _wide(g), _counts(spec, x.shape[2:], _wide(g).dtype)
+    grad = np.empty(x.shape, wide.dtype)
+    planes, gradients = _planes(grad), _planes(wide)
+    for some in _blocks(planes):
+        part, block = gradients[some], planes[some]
+        if whole:
+            block[...] = part / counts
+            continue
+        lines = buffer("pooling lines", (len(part), *output_size[:-1], width + last.k - 1), wide.dtype)
+        lines.fill(0)
+        np.divide(part, counts, out=lines[..., last.k - 1 : last.k + (last.out - 1) * last.stride : last.stride])
+        spread = _fold_flat(np.add, lines.reshape(-1), last.k, 1)
+        offset = last.before * lines.itemsize
+        shares = np.ndarray((*lines.shape[:-1], last.n), lines.dtype, spread, offset, lines.strides)
+        for i, taps in reversed(working):
+            first = i == working[0][0]
+            rows = block if first else buffer(f"pooling rows {i}", (*part.shape[:i], *block.shape[i:]), wide.dtype)
+            _spread_rows(shares, i, spec.stride[i - 1], taps, rows)
+            shares = rows
+        if not working:
+            block[...] = shares
+    return grad.astype(x.dtype, copy=False)
 
 
 def avg_backward_convolution(g: Array, x: Array, spec: PoolSpec) -> Array:
