@@ -1,16 +1,16 @@
 """The true value of a call, with a bound on its own error; shares no code with the algorithms it judges.
 
 Every result of every operation is a bilinear form, operator(a, b) / divisor + addend, except the maximum.
-Three ways to evaluate one: in rational arithmetic from the definition (`rational`), in float64 where the
-precision of the operands makes that enough, and by error-free slices where it does not (`value`).
+Two ways to evaluate one: in rational arithmetic from the definition (`rational`), and in float64 with an error that
+is proved to be small (`values`, by `errorfree`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import product
 from math import lcm, prod
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refconv.dtypes import Float64Array, format_of
+from refconv.errorfree import Exact, Form, lowest_bit, remainder, two_sum, value
 from refconv.spec import Case, Sizes
 
 __all__ = [
@@ -37,64 +38,6 @@ __all__ = [
     "window_counts",
     "window_maximum",
 ]
-
-U64 = 2.0**-53
-ETA64 = 2.0**-1074
-Operator = Callable[[Any, Any], Any]
-
-
-@dataclass(frozen=True)
-class Exact:
-    """The value is high + low, wrong by at most `error`, element by element."""
-
-    high: Float64Array
-    low: Float64Array
-    error: Float64Array
-
-
-@dataclass(frozen=True)
-class Form:
-    """operator(a, b) / divisor + addend, bilinear in a and b.
-
-    `term_roundings` counts what rounds each term before it is summed (one for a product, none where b only
-    selects), `final_roundings` what rounds the sum afterwards. `norms` gives the norm-wise size of the form,
-    the sum over channels of |a_c| |b_c|, that transform algorithms are judged by.
-    """
-
-    operator: Operator
-    a: Float64Array
-    b: Float64Array
-    precision: int  # significant bits of a and of b
-    addend: Float64Array | None = None
-    divisor: Any = 1
-    term_roundings: int = 1
-    final_roundings: int = 0
-    norms: Callable[[], Float64Array] | None = None
-    channels: int = 1  # how many terms `norms` sums
-    taps: int = 0  # how many products a kernel sums for each element, those with zero included
-
-    @cached_property
-    def magnitude(self) -> Float64Array:
-        """S without the addend: the same form on absolute values."""
-        with np.errstate(over="ignore"):
-            return np.asarray(self.operator(np.abs(self.a), np.abs(self.b)), dtype=np.float64)
-
-    @cached_property
-    def truth(self) -> Exact:
-        """What `value` makes of it."""
-        return value(self)
-
-    @cached_property
-    def unit(self) -> tuple[float, float]:
-        """The largest power of two that divides every element of a, and of b."""
-        return lowest_bit(self.a), lowest_bit(self.b)
-
-    @cached_property
-    def terms(self) -> Float64Array:
-        """n: how many non-zero products each element sums."""
-        ones = (self.a != 0).astype(np.float64), (self.b != 0).astype(np.float64)
-        return np.asarray(self.operator(*ones), dtype=np.float64)
-
 
 # ---------------------------------------------------------------------------------------------- windows
 
@@ -123,7 +66,9 @@ class _Windows:
         axes = zip(self.input_size, self.kernel, self.size, self.stride, self.dilation, self.before, strict=True)
         return tuple(max(b + n, (o - 1) * s + d * (k - 1) + 1) for n, k, o, s, d, b in axes)
 
-    def _inside(self) -> Any:
+    @property
+    def inside(self) -> Any:
+        """Where the input lies in the padded array."""
         return (..., *(slice(b, b + n) for b, n in zip(self.before, self.input_size, strict=True)))
 
     def gather(self, x: Any, fill: Any = 0) -> Any:
@@ -131,7 +76,7 @@ class _Windows:
         padded = x
         if x.shape[2:] != self.padded:
             padded = np.full((*x.shape[:2], *self.padded), fill, dtype=x.dtype)
-            padded[self._inside()] = x
+            padded[self.inside] = x
         steps = padded.strides[2:]
         between_taps = (step * d for step, d in zip(steps, self.dilation, strict=True))
         between_windows = (step * s for step, s in zip(steps, self.stride, strict=True))
@@ -141,12 +86,17 @@ class _Windows:
         )
         return np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
 
+    def add(self, padded: Any, windows: Any, first: int = 0) -> None:
+        """Add (N, C, *kernel, *size) where the windows, from one of the first axis on, lie in a padded array."""
+        padded = padded[:, :, first * self.stride[0] :]
+        for tap, where in _slices(self.kernel, windows.shape[2 + len(self.kernel) :], self.stride, self.dilation):
+            padded[where] += windows[(slice(None), slice(None), *tap)]
+
     def scatter(self, windows: Any) -> Any:
         """(N, C, *kernel, *size) -> (N, C, *input_size): the adjoint of gather."""
         padded = np.zeros((*windows.shape[:2], *self.padded), dtype=windows.dtype)
-        for tap, where in _slices(self.kernel, self.size, self.stride, self.dilation):
-            padded[where] += windows[(slice(None), slice(None), *tap)]
-        return padded[self._inside()]
+        self.add(padded, windows)
+        return padded[self.inside]
 
 
 def _conv_windows(case: Case, input_size: Sizes) -> _Windows:
@@ -162,39 +112,106 @@ def _pool_windows(case: Case) -> _Windows:
 
 
 # ------------------------------------------------------------------------------------- bilinear operators
-# Columns: (N, groups, C/groups * taps, outputs). They take float64 and Python numbers (object arrays) alike.
+# Columns: (N, groups, C/groups * taps, outputs). They are made and multiplied block by block, in bounded memory.
+
+BLOCK = 2**19  # numbers in a block of columns, 4 MiB of float64
 
 
-def _columns(x: Any, w: _Windows, groups: int) -> Any:
-    return w.gather(x).reshape(x.shape[0], groups, x.shape[1] // groups * prod(w.kernel), prod(w.size))
+def _blocks(images: int, rows: int, numbers: int) -> Iterator[tuple[slice, slice]]:
+    """Blocks of whole images, or of rows of one, each row with so many numbers."""
+    together = max(1, BLOCK // max(1, rows * numbers))
+    height = rows if together > 1 else max(1, BLOCK // max(1, numbers))
+    for n in range(0, images, together):
+        for r in range(0, rows, height):
+            yield slice(n, min(n + together, images)), slice(r, min(r + height, rows))
 
 
-def _correlate(w: _Windows, groups: int) -> Operator:
-    def operator(x: Any, weight: Any) -> Any:
-        rows = weight.reshape(groups, weight.shape[0] // groups, prod(weight.shape[1:]))
-        return np.matmul(rows, _columns(x, w, groups)).reshape(x.shape[0], weight.shape[0], *w.size)
+@dataclass(frozen=True)
+class _Operator:
+    """A product of two operands, group by group, along the windows of one of them."""
 
-    return operator
+    windows: _Windows
+    groups: int
+
+    def _blocks(self, x: Any) -> Iterator[tuple[slice, slice]]:
+        """Blocks of (images, windows along the first axis) for columns of x."""
+        first, *others = self.windows.size
+        return _blocks(len(x), first, x.shape[1] * prod(self.windows.kernel) * prod(others))
+
+    def _rows(self, weight: Any) -> Any:
+        """(groups, O/groups, C/groups * taps)"""
+        return weight.reshape(self.groups, weight.shape[0] // self.groups, prod(weight.shape[1:]))
+
+    def _split(self, array: Any) -> Any:
+        """(N, groups, C/groups, *size)"""
+        return array.reshape(len(array), self.groups, array.shape[1] // self.groups, *array.shape[2:])
+
+    def _one(self) -> tuple[Any, Any, Any]:
+        """One channel of ones: an input, a kernel and an output."""
+        w = self.windows
+        return np.ones((1, 1, *w.input_size)), np.ones((1, 1, *w.kernel)), np.ones((1, 1, *w.size))
 
 
-def _input_gradient(w: _Windows, groups: int) -> Operator:
-    def operator(g: Any, weight: Any) -> Any:
-        rows = weight.reshape(groups, weight.shape[0] // groups, prod(weight.shape[1:]))
-        grads = g.reshape(g.shape[0], groups, g.shape[1] // groups, prod(w.size))
-        columns = np.matmul(np.swapaxes(rows, 1, 2), grads)  # (N, groups, C/groups * taps, outputs)
-        return w.scatter(columns.reshape(g.shape[0], groups * weight.shape[1], *w.kernel, *w.size))
+class _Correlate(_Operator):
+    """(N, C, *input_size), (O, C/groups, *kernel) -> (N, O, *size)"""
 
-    return operator
+    def __call__(self, x: Any, weight: Any) -> Any:
+        w, rows = self.windows, self._rows(weight)
+        cells = self._split(w.gather(x))
+        out = np.empty((len(x), self.groups, rows.shape[1], *w.size), np.result_type(x, weight))
+        for n, r in self._blocks(x):
+            block, into = cells[n][(..., r, *(slice(None),) * (len(w.size) - 1))], out[n, :, :, r]
+            columns = block.reshape(len(block), self.groups, rows.shape[2], -1)
+            into[...] = np.matmul(rows, columns).reshape(into.shape)
+        return out.reshape(len(x), len(weight), *w.size)
+
+    def dense(self, x: Sizes, weight: Sizes) -> Any:
+        """How many products each output sums, where none is zero."""
+        a, b, _ = self._one()
+        counts = weight[1] * replace(self, groups=1)(a, b)
+        return np.broadcast_to(counts, (x[0], weight[0], *self.windows.size))
 
 
-def _weight_gradient(w: _Windows, groups: int) -> Operator:
-    def operator(g: Any, x: Any) -> Any:
-        grads = g.reshape(g.shape[0], groups, g.shape[1] // groups, prod(w.size))
-        columns = np.swapaxes(_columns(x, w, groups), 2, 3)
-        total = np.matmul(grads, columns).sum(axis=0)  # (groups, O/groups, C/groups * taps)
-        return total.reshape(g.shape[1], x.shape[1] // groups, *w.kernel)
+class _InputGradient(_Operator):
+    """(N, O, *size), (O, C/groups, *kernel) -> (N, C, *input_size)"""
 
-    return operator
+    def __call__(self, g: Any, weight: Any) -> Any:
+        w, columns = self.windows, np.swapaxes(self._rows(weight), 1, 2)
+        grads, channels = self._split(g), self.groups * weight.shape[1]
+        padded = np.zeros((len(g), channels, *w.padded), np.result_type(g, weight))
+        first, *others = w.size
+        for n, r in _blocks(len(g), first, channels * prod(w.kernel) * prod(others)):
+            block = grads[n, :, :, r]
+            product = np.matmul(columns, block.reshape(*block.shape[:3], -1))
+            w.add(padded[n], product.reshape(len(block), channels, *w.kernel, *block.shape[3:]), r.start)
+        return padded[w.inside]
+
+    def dense(self, g: Sizes, weight: Sizes) -> Any:
+        """How many products each element of the input's gradient sums, where none is zero."""
+        _, b, a = self._one()
+        counts = weight[0] // self.groups * replace(self, groups=1)(a, b)
+        return np.broadcast_to(counts, (g[0], self.groups * weight[1], *self.windows.input_size))
+
+
+class _WeightGradient(_Operator):
+    """(N, O, *size), (N, C, *input_size) -> (O, C/groups, *kernel)"""
+
+    def __call__(self, g: Any, x: Any) -> Any:
+        w, grads = self.windows, np.moveaxis(self._split(g), 0, 2)  # (groups, O/groups, N, *size)
+        cells = np.moveaxis(self._split(w.gather(x)), 0, -len(w.size) - 1)  # (groups, C/groups, *kernel, N, *size)
+        rows, length = grads.shape[1], x.shape[1] // self.groups * prod(w.kernel)
+        total = np.zeros((self.groups, rows, length), np.result_type(g, x))
+        for n, r in self._blocks(x):
+            here = (..., n, r, *(slice(None),) * (len(w.size) - 1))
+            columns = cells[here].reshape(self.groups, length, -1)
+            total += np.matmul(grads[here].reshape(self.groups, rows, -1), np.swapaxes(columns, 1, 2))
+        return total.reshape(g.shape[1], x.shape[1] // self.groups, *w.kernel)
+
+    def dense(self, g: Sizes, x: Sizes) -> Any:
+        """How many products each element of the weight's gradient sums, where none is zero."""
+        a, _, b = self._one()
+        counts = g[0] * replace(self, groups=1)(b, a)
+        return np.broadcast_to(counts, (g[1], x[1] // self.groups, *self.windows.kernel))
 
 
 def _channel_norms(array: Float64Array) -> Float64Array:
@@ -260,7 +277,7 @@ def forms(case: Case) -> dict[str, Form]:
 def _conv_form(case: Case, p: int) -> dict[str, Form]:
     x, w = _wide(case.operands["input"]), _wide(case.operands["weight"])
     groups, rank = case.conv.groups, case.operation.rank
-    operator = _correlate(_conv_windows(case, x.shape[2:]), groups)
+    operator = _Correlate(_conv_windows(case, x.shape[2:]), groups)
     norms, channels = (lambda: _forward_norms(x, w, groups, rank)), w.shape[1]
     taps = prod(w.shape[1:])
     return {"output": Form(operator, x, w, p, _bias(case), norms=norms, channels=channels, taps=taps)}
@@ -280,7 +297,7 @@ def _transposed_form(case: Case, p: int) -> dict[str, Form]:
     size = case.shapes["output"][2:]
     before = tuple(a for a, _ in spec.padding)
     windows = _Windows(size, w.shape[2:], x.shape[2:], spec.stride, spec.dilation, before)
-    operator = _input_gradient(windows, groups)
+    operator = _InputGradient(windows, groups)
     norms, channels = (lambda: _input_norms(x, w, groups, rank)), w.shape[0] // groups
     taps = channels * prod(w.shape[2:])
     return {"output": Form(operator, x, w, p, _bias(case), norms=norms, channels=channels, taps=taps)}
@@ -294,7 +311,7 @@ def _conv_backward_forms(case: Case, p: int) -> dict[str, Form]:
     def total(g: Any, scale: Any) -> Any:
         return (g * scale).sum(axis=(0, *range(2, rank + 2)))
 
-    to_input, to_weight = _input_gradient(windows, groups), _weight_gradient(windows, groups)
+    to_input, to_weight = _InputGradient(windows, groups), _WeightGradient(windows, groups)
     per_group, images = g.shape[1] // groups, len(g)
     taps = per_group * prod(w.shape[2:]), images * prod(g.shape[2:])
 
@@ -409,7 +426,7 @@ def _signal_forms(case: Case, p: int) -> dict[str, Form]:
     crop = _crop(n, m, case.settings["mode"])
 
     def one(a: Any, b: Any) -> Any:
-        return _correlate(windows, 1)(a[None, None], b[None, None])[(0, 0, *crop)]
+        return _Correlate(windows, 1)(a[None, None], b[None, None])[(0, 0, *crop)]
 
     if not np.iscomplexobj(in1):
         real_norms = partial(_plain_norms, in1, kernel)
@@ -470,122 +487,6 @@ def values(case: Case, form: dict[str, Form] | None = None) -> dict[str, Exact]:
         best = window_maximum(case)
         return {"output": Exact(best, np.zeros_like(best), np.zeros_like(best))}
     return {name: f.truth for name, f in (form or forms(case)).items()}
-
-
-def lowest_bit(values: Float64Array) -> float:
-    """The largest power of two that divides every value; infinity where all are zero.
-
-    >>> lowest_bit(np.array([6.0, 0.75]))
-    0.25
-    """
-    nonzero = values[values != 0]
-    if nonzero.size == 0:
-        return np.inf
-    bits = nonzero.view(np.int64)
-    exponent, fraction = bits >> 52 & 0x7FF, bits & (1 << 52) - 1
-    whole = fraction | np.where(exponent > 0, 1 << 52, 0)
-    return float(np.ldexp((whole & -whole).astype(np.float64), np.maximum(exponent, 1) - 1075).min())
-
-
-def two_sum(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """a + b = s + e exactly [Knuth, TAOCP 2, 4.2.2]."""
-    s = a + b
-    t = s - a
-    return s, (a - (s - t)) + (b - t)
-
-
-def _grids(values: Float64Array, bits: int) -> Iterator[tuple[Float64Array, int]]:
-    """Split values into integer slices of at most `bits` bits each: values = sum slice * 2^exponent, exactly."""
-    rest = values
-    while rest.size and (top := np.abs(rest).max()) > 0:
-        exponent = max(int(np.frexp(top)[1]) - bits, -1074)
-        whole = (
-            np.rint(np.ldexp(rest, -exponent))
-            if exponent > -1000
-            else np.rint(np.ldexp(rest * 2.0**500, -exponent - 500))
-        )
-        rest = rest - np.ldexp(whole, exponent)
-        yield whole, exponent
-
-
-def _sliced(form: Form, terms: int) -> Exact:
-    """By error-free slices: each product of slices is a sum of integers below 2^53 and so exact in any order
-    [Ozaki, Ogita, Oishi, Rump 2012]; their sum is compensated, its error below m^2 u^2 sum |part|
-    [Ogita, Rump, Oishi 2005, Prop. 4.5]."""
-    bits = (52 - int(np.ceil(np.log2(max(terms, 1) + 1)))) // 2
-    parts = [(i + j, form.operator(p, q)) for p, i in _grids(form.a, bits) for q, j in _grids(form.b, bits)]
-    high = np.zeros_like(form.operator(form.a * 0, form.b * 0))
-    low, total = np.zeros_like(high), np.zeros_like(high)
-    underflow = 0.0
-    for exponent, part in sorted(parts, key=lambda item: -item[0]):
-        part = np.ldexp(part, exponent)
-        underflow += ETA64 if exponent < -1074 else 0.0
-        high, e = two_sum(high, part)
-        low, total = low + e, total + np.abs(part)
-    count = len(parts) + 1
-    return Exact(high, low, (count * U64) ** 2 * total * (1 + 1e-10) + underflow)
-
-
-def _plain(form: Form, terms: Float64Array, magnitude: Float64Array) -> Exact:
-    """In float64, whose products of two 24-bit numbers are exact; error at most (n + 1) u S [Higham 2002, 3.1]."""
-    high = np.asarray(form.operator(form.a, form.b), dtype=np.float64)
-    certain = magnitude < 2.0**53 * prod(form.unit)
-    error = np.where(certain, 0.0, (terms + 1) * U64 * magnitude)
-    return Exact(high, np.zeros_like(high), error)
-
-
-def value(form: Form) -> Exact:
-    """The value of a form, by plain float64 where that is provably close or exact, by slices elsewhere.
-
-    >>> form = Form(lambda a, b: (a * b).sum(keepdims=True), np.array([1e30, 1.0, -1e30]), np.ones(3), 53)
-    >>> value(form).high + value(form).low
-    array([1.])
-    """
-    terms, magnitude = form.terms, form.magnitude
-    if form.precision <= 24 or _integers_fit(form, magnitude):
-        return _finish(_plain(form, terms, magnitude), form)
-    return _finish(_sliced(form, int(terms.max())), form)
-
-
-def _integers_fit(form: Form, magnitude: Float64Array) -> bool:
-    """Whether every sum of every subset of products is an integer below 2^53 of one unit: exact in any order."""
-    unit = prod(form.unit)
-    return magnitude.size == 0 or bool((magnitude < 2.0**53 * unit).all() and unit >= ETA64)
-
-
-def _finish(result: Exact, form: Form) -> Exact:
-    """Divide and add what the form adds, keeping high + low unevaluated."""
-    high, low, error = result.high, result.low, result.error
-    if np.any(np.asarray(form.divisor) != 1):
-        d = np.asarray(form.divisor, dtype=np.float64)
-        quotient = high / d
-        low = (remainder(high, quotient, d) + low) / d
-        exact = (np.frexp(d)[0] == 0.5) & (np.abs(quotient) > 2.0**-960)  # a power of two, and no underflow
-        # else two roundings of what is left; the remainder itself is exact but for underflow
-        slack = np.where(exact & ((low == 0) | (np.abs(low) > 2.0**-1020)), 0.0, 2.0**-51 * np.abs(low) + 4 * ETA64)
-        error = error / d * (1 + 2.0**-50) + slack
-        high = quotient
-    if form.addend is not None:
-        high, e = two_sum(high, np.broadcast_to(form.addend, high.shape))
-        error = error + np.where((low == 0) | (e == 0), 0.0, U64 * np.abs(low + e))
-        low = low + e
-    return Exact(high, low, error)
-
-
-def _halves(values: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Two halves of 26 bits, values = top + bottom exactly [Dekker 1971]; scaled so as not to overflow."""
-    scaled = values * 2.0**-28
-    c = scaled * (2.0**27 + 1)
-    top = (c - (c - scaled)) * 2.0**28
-    return top, values - top
-
-
-def remainder(a: Float64Array, q: Float64Array, d: Float64Array) -> Float64Array:
-    """a - q d, exact where q is a / d rounded [Dekker 1971]."""
-    (q1, q2), (d1, d2) = _halves(q), _halves(d)
-    p = q * d
-    e = ((q1 * d1 - p) + q1 * d2 + q2 * d1) + q2 * d2
-    return np.asarray((a - p) - e)
 
 
 # --------------------------------------------------------------------------- values in rational arithmetic

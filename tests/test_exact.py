@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from refconv import exact, families, strategies
+from refconv import errorfree, exact, families, strategies
 from refconv.cover import _bits, _complete
-from refconv.dtypes import numpy_dtype
+from refconv.dtypes import format_of, numpy_dtype
 from refconv.spec import KINDS, OPERATIONS, Case
 from refconv.strategies import DTYPES, Scope, plan
 
@@ -65,12 +65,24 @@ def test_values_enclose_the_rational_ones(kind):
             assert_encloses(case)
 
 
-def test_the_error_is_far_below_a_unit_of_float64():
-    """So an error bound of a float64 kernel is not blurred by it; half of a unit of the value would be 2^-54."""
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["normal", "sparse", "wide"])
+def test_the_error_is_far_below_one_rounding(kind, dtype):
+    """So a bound of a kernel that computes in the operands' format is not blurred by it, where little is summed either;
+    and where nothing is summed, the value is exactly zero."""
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((1, 8, 9, 9)), rng.standard_normal((4, 8, 3, 3))
-    (got,) = exact.values(Case(OPERATIONS["conv2d"], {"input": x, "weight": w}, {}, "float64")).values()
-    assert (got.error <= 2.0**-90).all() and np.abs(got.low).max() > 0
+    shapes = {"grad_output": (2, 4, 7, 7), "input": (2, 8, 9, 9), "weight": (4, 8, 3, 3)}
+    operands = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    for name in operands if kind == "wide" else ():
+        operands[name] *= np.exp2(rng.integers(-20, 21, shapes[name]))
+    for name in ("grad_output", "input") if kind == "sparse" else ():
+        operands[name] *= rng.random(shapes[name]) < 0.02
+    case = Case(OPERATIONS["conv2d_backward"], {k: v.astype(dtype) for k, v in operands.items()}, {}, dtype)
+    for name, got in exact.values(case).items():
+        size = exact.forms(case)[name].magnitude
+        assert (got.error <= errorfree.FINE * format_of(dtype).unit_roundoff * size).all()
+        assert name == "grad_bias" or got.error.any()
+        assert (got.high[size == 0] == 0).all() and (got.error[size == 0] == 0).all()
 
 
 HARD = {
@@ -257,12 +269,15 @@ def test_the_norms_are_those_of_the_definition():
     assert abs(forms["grad_input"].norms()[0, 3, 0] - whole) < 1e-12
 
 
-def test_exact_imports_nothing_of_what_it_judges():
+@pytest.mark.parametrize(
+    ("module", "knows"), [(exact, {"dtypes", "errorfree", "spec"}), (errorfree, {"dtypes"})], ids=["exact", "errorfree"]
+)
+def test_exact_imports_nothing_of_what_it_judges(module, knows):
     """Neither the algorithms nor the public functions built on them; only formats and geometry."""
-    tree = ast.parse(Path(exact.__file__).read_text())
+    tree = ast.parse(Path(module.__file__).read_text())
     named = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert {name for name in named if name.startswith("refconv")} == {"refconv.dtypes", "refconv.spec"}
+    assert {name for name in named if name.startswith("refconv")} == {f"refconv.{name}" for name in knows}
 
 
 def test_values_take_bfloat16_as_it_is():
