@@ -1,4 +1,4 @@
-"""The command line: `refconv check`, `refconv bench`, `refconv replay`, `refconv list` and `refconv schema`."""
+"""The command line: `check`, `bench`, `replay`, `init`, `list`, `schema` and `completion`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from refconv import __version__, bench_command, reproduce
+from refconv import __version__, bench_command, completion, init_command, reproduce
 from refconv.adapters import ADAPTERS
 from refconv.options import OPTIONS, interpreter
 from refconv.spec import OPERATIONS, Operation
@@ -89,6 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "bench":
             return bench_command.run(options)
+        if options.command == "init":
+            return init_command.run(options)
+        if options.command == "completion":
+            return completion.run(parser, options.shell)
         if options.command == "replay":
             return _replay(options)
     except KeyboardInterrupt:
@@ -132,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="show operations and the short names of targets")
     commands.add_parser("schema", help="print the JSON schema of what `refconv check --json` writes")
     bench_command.add(commands)
+    init_command.add(commands)
+    completion.add(commands)
     return parser
 
 

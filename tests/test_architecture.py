@@ -63,6 +63,8 @@ LAYERS = {
     "report": 10,
     "files": 0,
     "bench_command": 10.5,
+    "init_command": 10.5,
+    "completion": 10.5,
     "cli": 11,
 }
 DOORS = {"convolution", "pooling", "signal", "receptive"}
