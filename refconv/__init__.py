@@ -1,34 +1,35 @@
-"""The referee for convolution: the public API on one page.
+"""The referee for convolution.
 
-Reference implementations, named and called as in `torch.nn.functional`, with one keyword more, `method`:
+Reference implementations, named and called as in `torch.nn.functional`, with one keyword more, `method`: `public` has
+them on one page. They are loaded when first asked for, with all that they need: a subject's process does without.
 """
 
-from refconv.convolution import conv1d as conv1d
-from refconv.convolution import conv1d_backward as conv1d_backward
-from refconv.convolution import conv2d as conv2d
-from refconv.convolution import conv2d_backward as conv2d_backward
-from refconv.convolution import conv3d as conv3d
-from refconv.convolution import conv3d_backward as conv3d_backward
-from refconv.convolution import conv_transpose1d as conv_transpose1d
-from refconv.convolution import conv_transpose2d as conv_transpose2d
-from refconv.convolution import conv_transpose3d as conv_transpose3d
-from refconv.pooling import avg_pool1d as avg_pool1d
-from refconv.pooling import avg_pool1d_backward as avg_pool1d_backward
-from refconv.pooling import avg_pool2d as avg_pool2d
-from refconv.pooling import avg_pool2d_backward as avg_pool2d_backward
-from refconv.pooling import avg_pool3d as avg_pool3d
-from refconv.pooling import avg_pool3d_backward as avg_pool3d_backward
-from refconv.pooling import global_avg_pool as global_avg_pool
-from refconv.pooling import max_pool1d as max_pool1d
-from refconv.pooling import max_pool1d_backward as max_pool1d_backward
-from refconv.pooling import max_pool2d as max_pool2d
-from refconv.pooling import max_pool2d_backward as max_pool2d_backward
-from refconv.pooling import max_pool3d as max_pool3d
-from refconv.pooling import max_pool3d_backward as max_pool3d_backward
-from refconv.pooling import upsample as upsample
-from refconv.receptive import Layer as Layer
-from refconv.receptive import receptive_field as receptive_field
-from refconv.signal import convolve as convolve
-from refconv.signal import correlate as correlate
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from refconv.public import *  # noqa: F403
+else:
+
+    def __getattr__(name):
+        """A module of the package, or what the public page names."""
+        missing = AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise missing
+        try:
+            found = import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+            public = import_module(f"{__name__}.public")
+            if not hasattr(public, name):
+                raise missing from None
+            found = getattr(public, name)
+        globals()[name] = found
+        return found
+
+    def __dir__():
+        public = import_module(f"{__name__}.public")
+        return sorted({"__version__", *(name for name in vars(public) if not name.startswith("_"))})

@@ -26,7 +26,7 @@ __all__ = ["add", "run"]
 
 USAGE_ERROR = 4
 FEWEST = 6  # rounds that leave an interval of 95 %
-SHARED = ("operation", "json", "timeout", "memory", "array", "device", "dtype", "layout", *CLAIMS)
+SHARED = ("operation", "json", "timeout", "memory", "array", "device", "dtype", "layout", "python", *CLAIMS)
 
 ABOUT = """\
 Time an implementation beside our reference and PyTorch, on those layers of

@@ -1,4 +1,4 @@
-"""The command line: `refconv check`, `refconv bench`, `refconv replay`, `refconv list` and `refconv schema`."""
+"""The command line: `check`, `bench`, `replay`, `init`, `list`, `schema` and `completion`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from refconv import __version__, bench_command, reproduce
+from refconv import __version__, bench_command, completion, init_command, reproduce
 from refconv.adapters import ADAPTERS
-from refconv.options import OPTIONS
+from refconv.options import OPTIONS, interpreter
 from refconv.spec import OPERATIONS, Operation
 from refconv.subject import TargetError
 from refconv.verdict import EXIT_CODES
@@ -89,8 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "bench":
             return bench_command.run(options)
+        if options.command == "init":
+            return init_command.run(options)
+        if options.command == "completion":
+            return completion.run(parser, options.shell)
         if options.command == "replay":
-            return _replay(Path(options.folder), options.in_process)
+            return _replay(options)
     except KeyboardInterrupt:
         print("\nrefconv: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -128,9 +132,12 @@ def _parser() -> argparse.ArgumentParser:
     again = commands.add_parser("replay", help="judge a violation again that a check has kept", description=REPLAY)
     again.add_argument("folder", metavar="FOLDER", help="one of those that `refconv check` names")
     again.add_argument("--in-process", action="store_true", help="run the subject in this process (for debuggers)")
+    again.add_argument("--python", **next(keywords for flags, keywords in OPTIONS if flags == ("--python",)))
     commands.add_parser("list", help="show operations and the short names of targets")
     commands.add_parser("schema", help="print the JSON schema of what `refconv check --json` writes")
     bench_command.add(commands)
+    init_command.add(commands)
+    completion.add(commands)
     return parser
 
 
@@ -265,9 +272,11 @@ def schema_file() -> Path:
     return Path(__file__).parent / "report" / "schema.json"
 
 
-def _replay(folder: Path, in_process: bool) -> int:
+def _replay(options: argparse.Namespace) -> int:
+    folder = Path(options.folder)
     try:
-        violation, said = reproduce.replay(folder, properties_folder(), in_process)
+        python = interpreter(vars(options).get)
+        violation, said = reproduce.replay(folder, properties_folder(), options.in_process, python)
     except (reproduce.FolderError, TargetError) as error:
         print(f"refconv: {error}", file=sys.stderr)
         return USAGE_ERROR

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,7 +96,6 @@ FORMATS: dict[str, Format] = {
 }
 
 _STORAGE: dict[str, np.dtype[np.generic]] = {
-    "bfloat16": np.dtype(ml_dtypes.bfloat16),
     "complex64": np.dtype(np.complex64),
     "complex128": np.dtype(np.complex128),
     **{name: np.dtype(name) for name in ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8")},
@@ -109,9 +108,20 @@ def numpy_dtype(name: str) -> np.dtype[np.generic]:
     >>> numpy_dtype("bfloat16").itemsize
     2
     """
+    if name == "bfloat16":
+        return _bfloat16()
     if name not in _STORAGE:
-        raise ValueError(f"`dtype` is {name!r}, but must be one of {', '.join(sorted(_STORAGE))}")
+        raise ValueError(f"`dtype` is {name!r}, but must be one of {', '.join(sorted(('bfloat16', *_STORAGE)))}")
     return _STORAGE[name]
+
+
+@cache
+def _bfloat16() -> np.dtype[np.generic]:
+    """NumPy itself has none; what has it is imported only where it is asked for."""
+    import ml_dtypes
+
+    dtype: np.dtype[np.generic] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
 
 
 def format_of(dtype: np.dtype[np.generic] | str) -> Format:

@@ -17,7 +17,6 @@ import os
 import secrets
 import select
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -25,19 +24,21 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.clock import Reading
 from refconv.dtypes import Array, numpy_dtype
+from refconv.interpreter import Interpreter
+from refconv.messages import LENGTH, send
 from refconv.spec import Case
 from refconv.subject import Call, Declined, Failure, Subject, TargetError, arrange, short
 
-__all__ = ["LENGTH", "Ended", "Isolated", "Limits", "Timed", "isolated", "send"]
+__all__ = ["Ended", "Isolated", "Limits", "Timed", "isolated"]
 
 GUARD = 256  # bytes before and behind every operand
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -46,7 +47,6 @@ LONGEST = 1 << 20  # bytes of a reply
 PRINTED = 1 << 20  # bytes of output kept of all calls so far
 REMEMBERED = 512  # calls that a violation may turn out to depend on
 ROOM = 1 << 16  # bytes for results beyond those that are expected
-LENGTH = struct.Struct("<I")  # in front of every message
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,18 @@ class Ended(Failure):
     """The process is gone: by itself, by a signal, or because it took too long."""
 
 
-def isolated(targets: Sequence[str], limits: Limits) -> list[Subject]:
-    """The subjects of targets that belong together, in one process. Raises TargetError as `load` does."""
-    process = _Process(list(targets), limits)
+def isolated(targets: Sequence[str], limits: Limits, python: Interpreter | None = None) -> list[Subject]:
+    """The subjects of targets that belong together, in one process, of another Python if that is to run them.
+
+    Raises TargetError as `load` does.
+    """
+    process = _Process(list(targets), limits, python)
     subjects: list[Subject] = []
     for number, said in enumerate(process.started()):
         functions = dict.fromkeys(said["functions"], _elsewhere)
         held = {name: tuple(v) if isinstance(v, list) else v for name, v in said["held"].items()}
         about = {"array": said["array"], "held": held, "process": process, "number": number}
+        about["interpreter"] = python and replace(python, library=short(said["library"]))
         subjects.append(Isolated(said["name"], functions, Claims(**said["claims"]), **about))
     return subjects
 
@@ -181,6 +185,15 @@ class Isolated(Subject):
             raise Raised(short(reply.get("raised") or reply.get("failure")))
         return self._taken(reply, case)
 
+    def unable(self, dtype: str) -> str:
+        """Why the process cannot make an array of a dtype on the device; empty where it can."""
+        message = {"do": "try", "subject": self.number, "about": self._about, "dtype": dtype}
+        return short(self.process.asked(message, 0, 0).get("unable", ""))
+
+    @property
+    def _about(self) -> dict[str, str]:
+        return {"array": self.array, "device": self.device, "layout": self.layout}
+
     def _asked(
         self, do: str, case: Case, memory: Call | None, keep: bool, watch: bool
     ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -194,7 +207,7 @@ class Isolated(Subject):
         message = {
             "do": do,
             "subject": self.number,
-            "about": {"array": self.array, "device": self.device, "layout": self.layout},
+            "about": self._about,
             "operation": case.operation.name,
             "arguments": dict(case.arguments),
             "dtype": case.dtype,
@@ -256,8 +269,8 @@ def _expected(case: Case) -> int:
 class _Process:
     """One process after the other; `life` counts them, `turn` the calls."""
 
-    def __init__(self, targets: list[str], limits: Limits) -> None:
-        self.targets, self.limits = targets, limits
+    def __init__(self, targets: list[str], limits: Limits, python: Interpreter | None) -> None:
+        self.targets, self.limits, self.python = targets, limits, python
         self.life = self.turn = 0
         self.file = _memory()
         self.size = mmap.PAGESIZE
@@ -278,7 +291,8 @@ class _Process:
         self.calls.clear()
         into, requests = os.pipe()
         replies, out = os.pipe()
-        command = [sys.executable, "-P", str(KEEPER), json.dumps(sys.path), str(into), str(out), str(self.file)]
+        program, path = (self.python.path, []) if self.python else (sys.executable, sys.path)
+        command = [program, str(KEEPER), json.dumps(path), str(into), str(out), str(self.file)]
         self.running = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -291,14 +305,14 @@ class _Process:
         os.close(out)
         self.requests, self.replies = requests, replies
         self.stop = weakref.finalize(self, _stopped, self.running, requests, replies)
-        said = f"target {self.targets[0]!r}"
+        said, where = f"target {self.targets[0]!r}", f" (said by {self.python.path})" if self.python else ""
         try:
             reply = self._exchanged({"do": "load", "targets": self.targets, "memory": self.limits.memory}, IMPORT_TIME)
         except Failure as failure:
-            raise TargetError(f"{said} fails on import: {failure}") from None
+            raise TargetError(f"{said} fails on import: {failure}{where}") from None
         if "error" in reply:
             self.stop()
-            raise TargetError(str(reply["error"]))
+            raise TargetError(f"{reply['error']}{where}")
         subjects: list[dict[str, Any]] = reply["subjects"]
         return subjects
 
@@ -477,14 +491,6 @@ def _temporary() -> int:
         number = os.dup(file.fileno())
     fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL) | os.O_APPEND)
     return number
-
-
-def send(stream: int, message: dict[str, Any]) -> None:
-    """A message of plain data, its length in front."""
-    text = json.dumps(message, default=int).encode()
-    data = LENGTH.pack(len(text)) + text
-    while data:
-        data = data[os.write(stream, data) :]
 
 
 def _stopped(process: subprocess.Popen[bytes], *files: int) -> None:

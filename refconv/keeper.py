@@ -4,14 +4,19 @@ A subject that kills its parent kills this; a judge that is killed leaves no sub
 forks before anything is imported, so that it stays small and the subject's process is as fresh as any.
 """
 
+# ruff: noqa: E402 (the folder of a program is the first place that Python looks in, and here lies another `signal`)
 from __future__ import annotations
+
+import sys
+
+sys.path[:] = [place for place in sys.path if place != __file__.rpartition("/")[0]]
 
 import json
 import os
 import resource
 import select
 import signal
-import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from types import FrameType
 
 __all__: list[str] = []
@@ -23,10 +28,23 @@ def _main(path: str, requests: int, replies: int, memory: int) -> None:
         os.close(replies)
         os.close(memory)
         _keep(child, requests)
-    sys.path[:] = json.loads(path)
+    judges = json.loads(path)  # empty where another Python is to run the subject
+    sys.path[:] = judges or sys.path
+    _beside()
+    if judges:
+        import refconv.public  # noqa: F401 (there it can be, and no call of a subject that uses it is to pay for that)
     from refconv.worker import main
 
     main(requests, replies, memory)
+
+
+def _beside() -> None:
+    """Import the package that this file belongs to, whichever may be installed for this interpreter, or none."""
+    folder = __file__.rpartition("/")[0]
+    spec = spec_from_file_location("refconv", f"{folder}/__init__.py", submodule_search_locations=[folder])
+    assert spec is not None and spec.loader is not None
+    package = sys.modules["refconv"] = module_from_spec(spec)
+    spec.loader.exec_module(package)
 
 
 def _keep(child: int, requests: int) -> None:

@@ -16,13 +16,14 @@ from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDa
 
 from refconv.adapters import ADAPTERS
 from refconv.bound import CLAIMS, Claims
-from refconv.isolation import Limits, isolated
+from refconv.interpreter import Interpreter, InterpreterError, found
+from refconv.isolation import Isolated, Limits, isolated
 from refconv.law import Effort
 from refconv.spec import OPERATIONS, Case, Operation, conv_spec, pool_spec
 from refconv.strategies import DTYPES, Scope, cases
 from refconv.subject import ARRAYS, Subject, TargetError, load, merge
 
-__all__ = ["OPTIONS", "PROFILES", "effort", "failures", "file", "limits_of", "subjects"]
+__all__ = ["OPTIONS", "PROFILES", "effort", "failures", "file", "interpreter", "limits_of", "subjects"]
 
 # Examples of a law with share 1. For PyTorch, on one core: about half a minute in quick, four minutes in thorough.
 PROFILES = {"quick": 24, "standard": 160, "thorough": 240}
@@ -72,6 +73,14 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         },
     ),
     (("--in-process",), {"action": "store_true", "help": "run the subject in the judge's own process (for debuggers)"}),
+    (
+        ("--python",),
+        {
+            "default": None,
+            "metavar": "PATH",
+            "help": "let this Python run the subject: it needs NumPy and what is judged alone, refconv not",
+        },
+    ),
     (("--timeout",), {"default": "10", "metavar": "SECONDS", "help": "longest time for one call (default: 10)"}),
     (
         ("--memory",),
@@ -158,7 +167,7 @@ def subjects(
 def _loaded(targets: list[str], option: Callable[[str], Any], apart: bool) -> list[Subject]:
     """The subjects of targets, each source in a process of its own; refconv's own references stay in this one, unless
     they too are to be apart."""
-    limits = limits_of(option)
+    limits, python = limits_of(option), interpreter(option)
     if option("in_process"):
         return merge([load(target, ADAPTERS) for target in targets])
     sources: dict[str, list[str]] = {}
@@ -167,15 +176,29 @@ def _loaded(targets: list[str], option: Callable[[str], Any], apart: bool) -> li
     subjects: list[Subject] = []
     for source, several in sources.items():
         adapter = ADAPTERS.get(source)
-        here = adapter is not None and not (adapter.needs and adapter.installed)  # or not anywhere: it says so
+        here = adapter is not None and not (adapter.needs and (adapter.installed or python))  # or nowhere: it says so
         own = merge([load(t, ADAPTERS) for t in several]) if here else []
-        subjects += own if own and not apart else _with_classes(isolated(several, limits), own)
+        ours = own and not (apart or python)
+        subjects += own if ours else _with_classes(isolated(several, limits, python), own)
     return subjects
 
 
 def _with_classes(subjects: list[Subject], own: list[Subject]) -> list[Subject]:
     """Our references elsewhere; the class that the registry states for each call is known here."""
     return [replace(s, claim_for=known.claim_for) for s, known in zip(subjects, own, strict=True)] if own else subjects
+
+
+def interpreter(option: Callable[[str], Any]) -> Interpreter | None:
+    """The Python that `--python` names, asked what it is; None where there is none."""
+    path = option("python")
+    if path is None:
+        return None
+    if option("in_process"):
+        raise TargetError("--python and --in-process exclude each other: the judge's own process has its own Python")
+    try:
+        return found(path)
+    except InterpreterError as error:
+        raise TargetError(f"--python {error}") from None
 
 
 def limits_of(option: Callable[[str], Any]) -> Limits:
@@ -213,11 +236,28 @@ def _described(subject: Subject, option: Callable[[str], Any]) -> Subject:
     for name, value, choices in (("array", array, ARRAYS), ("layout", layout, ("NCHW", "NHWC"))):
         if value not in choices:
             raise TargetError(f"--{name} is {value!r}, but must be one of {', '.join(choices)}")
-    _check_device(array, option("device"))
+    if subject.interpreter is None or array == "numpy":
+        _check_device(array, option("device"))
     claim_for = subject.claim_for if "algorithm" not in said else None
-    return replace(
+    described = replace(
         subject, claims=claims, scope=scope, array=array, layout=layout, device=option("device"), claim_for=claim_for
     )
+    if described.interpreter:
+        _check_there(described)
+    return described
+
+
+def _check_there(subject: Subject) -> None:
+    """The arrays can be made where the subject is."""
+    assert isinstance(subject, Isolated) and subject.interpreter is not None
+    for dtype in subject.scope.dtypes:
+        if unable := subject.unable(dtype):
+            needs = "ml_dtypes" if subject.array == "numpy" else subject.array
+            path = subject.interpreter.path
+            raise TargetError(
+                f"--python is {path}, but {subject.array} arrays of dtype {dtype} on {subject.device} cannot be made "
+                f"there: {unable} (it may need {needs}: {path} -m pip install {needs})"
+            )
 
 
 def _check_device(array: str, device: str) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from refconv import bound, exact, isolation
+from refconv import bound, exact, interpreter, isolation
 from refconv.adapters import ADAPTERS
 from refconv.bound import Claims
 from refconv.dtypes import Array, numpy_dtype
+from refconv.interpreter import Interpreter, InterpreterError
 from refconv.judge import Violation
 from refconv.law import Effort, Judged, Record
 from refconv.spec import OPERATIONS, Case
@@ -63,6 +65,7 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
         "device": subject.device,
         "layer": bool(subject.held),
         "layout": subject.layout,
+        "interpreter": subject.interpreter and vars(subject.interpreter),
     }
     folder.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
@@ -76,13 +79,18 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
     return made.rename(place)
 
 
-def replay(folder: Path, properties: Path, in_process: bool = False) -> tuple[Violation | None, str]:
-    """Asks the law again for what it was broken by; the violation, or None with what was found instead."""
+def replay(
+    folder: Path, properties: Path, in_process: bool = False, python: Interpreter | None = None
+) -> tuple[Violation | None, str]:
+    """Asks the law again for what it was broken by; the violation, or None with what was found instead.
+
+    Another Python runs the subject where one is given, or one did when the violation was found.
+    """
     about, arrays = _read(folder)
     shown = _case(about["case"], arrays, "operand")
     values = {name: _value(value) for name, value in about["values"].items()}
     values["case"] = _case(about["drawn"], arrays, "drawn") if about["drawn"] else shown
-    subject = _subject(about, in_process)
+    subject = _subject(about, in_process, python)
     law = _law(properties / f"test_{about['chapter']}.py", f"test_{about['law']}")
     judged = Judged(subject, OPERATIONS[about["case"]["operation"]], Effort())
     judged.warm([_case(said, arrays, f"before{number}") for number, said in enumerate(about["before"])])
@@ -108,10 +116,15 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     return about, arrays
 
 
-def _subject(about: dict[str, Any], in_process: bool) -> Subject:
-    target = about["target"]
-    here = in_process or (target in ADAPTERS and not ADAPTERS[target].needs)
-    found = [load(target, ADAPTERS)] if here else isolation.isolated([target], isolation.Limits())
+def _subject(about: dict[str, Any], in_process: bool, python: Interpreter | None) -> Subject:
+    target, before = about["target"], about.get("interpreter")
+    if before and not (in_process or python):
+        try:
+            python = interpreter.found(before["path"])
+        except InterpreterError as error:
+            raise FolderError(f"the Python that ran {target!r} {error}: name another with --python") from None
+    here = in_process or (target in ADAPTERS and not ADAPTERS[target].needs and not python)
+    found = [load(target, ADAPTERS)] if here else isolation.isolated([target], isolation.Limits(), python)
     claims = Claims(**about["claims"])
     return replace(found[0], claims=claims, **{name: about[name] for name in ("array", "device", "layout")})
 
@@ -219,11 +232,13 @@ def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
     torch, swapped = about["array"] == "torch", about["layout"] == "NHWC"
     module = "torch.nn.functional" if about["target"] == "torch" else None
     earlier = [f"({_arguments(f'before{number}', one)})" for number, one in enumerate(before)]
+    other = about["interpreter"]
+    program = shlex.quote(other["path"]) if other else "python"
     packed = "bfloat16" in (case.dtype, *(one.dtype for one in before))
     lines = [
         f'"""{case.operation.name}: {_safe(about["reason"])}.',
         "",
-        f"Law: {about['law'].replace('_', ' ')}; one call of it. python reproduce.py [TARGET]",
+        f"Law: {about['law'].replace('_', ' ')}; one call of it. {program} reproduce.py [TARGET]",
         '"""',
         "import importlib, importlib.util, json, sys",
         "from pathlib import Path",
@@ -232,6 +247,7 @@ def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
         *(["import torch"] if torch else []),
         "here = Path(__file__).parent",
         f'call, data = json.loads((here / "{CALL}").read_text()), np.load(here / "{OPERANDS}")',
+        *(["print('found with', call['interpreter'], 'run with', sys.executable)"] if other else []),
         f"target = sys.argv[1] if len(sys.argv) > 1 else {module!r} or call['target']",
         "source, _, name = target.rpartition('=')[2].partition(':')",
         "if source.endswith('.py'):",

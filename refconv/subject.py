@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from refconv import families, layered
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import Array, numpy_dtype
 from refconv.features import Scope
+from refconv.interpreter import Interpreter
 from refconv.spec import OPERATIONS, Case, Operation
 
 __all__ = ["ARRAYS", "Call", "Declined", "Failure", "Subject", "TargetError", "load"]
@@ -67,6 +68,7 @@ class Subject:
     layout: str = "NCHW"
     claim_for: Callable[[Case], str] | None = None  # the error class of one call, where it depends on the call
     held: Mapping[str, Any] = field(default_factory=dict)  # arguments that a layer with weights has by itself
+    interpreter: Interpreter | None = None  # that runs it, where that is another than the judge's
 
     @property
     def printed(self) -> str:
@@ -305,7 +307,7 @@ def _inset(a: Array) -> Array:
 
 
 def _poison(shape: tuple[int, ...], dtype: Any) -> Array:
-    inexact = dtype.kind in "fcV" or dtype == numpy_dtype("bfloat16")
+    inexact = dtype.kind in "fcV" or dtype.name == "bfloat16"
     return np.full(shape, np.nan if inexact else np.iinfo(dtype).max, dtype=dtype)
 
 
@@ -339,7 +341,7 @@ def _to_torch(array: Array, device: str) -> Any:
 
     if any(s < 0 for s in array.strides) or not array.flags.writeable:
         array = array.copy()  # PyTorch has neither negative strides nor read-only tensors
-    if array.dtype == numpy_dtype("bfloat16"):
+    if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
     return torch.from_numpy(array).to(device)
 

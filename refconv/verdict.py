@@ -172,6 +172,7 @@ def _verdict(v: Verdict) -> dict[str, Any]:
         "array": v.subject.array,
         "device": v.subject.device,
         "layout": v.subject.layout,
+        "interpreter": v.subject.interpreter and vars(v.subject.interpreter),
         "fix": {k: list(f) if isinstance(f, tuple) else f for k, f in v.subject.scope.fix.items()},
         "profile": v.profile,
         "seed": v.seed,

@@ -6,9 +6,9 @@ What this process says is a claim and no more: the exact value, the bound and th
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ import numpy as np
 from refconv import clock
 from refconv.adapters import ADAPTERS
 from refconv.dtypes import Array, numpy_dtype
-from refconv.isolation import LENGTH, send
+from refconv.messages import received, send
 from refconv.spec import OPERATIONS, Case
-from refconv.subject import Declined, Failure, Subject, TargetError, load, merge, shared
+from refconv.subject import Declined, Failure, Subject, TargetError, load, merge, shared, short
 
 __all__ = ["main"]
 
@@ -31,22 +31,9 @@ KEPT = 4  # calls whose operands and results are still there
 def main(requests: int, replies: int, memory: int) -> None:
     """Answer until the other side closes."""
     server = _Server(memory)
-    while (head := _read(requests, LENGTH.size)) is not None:
-        body = _read(requests, *LENGTH.unpack(head))
-        if body is None:
-            break
-        send(replies, server.answer(json.loads(body)))
+    while (request := received(requests)) is not None:
+        send(replies, server.answer(request))
     os._exit(0)  # threads of the subject's are not waited for
-
-
-def _read(stream: int, size: int) -> bytes | None:
-    data = b""
-    while len(data) < size:
-        part = os.read(stream, size - len(data))
-        if not part:
-            return None
-        data += part
-    return data
 
 
 class _Server:
@@ -60,6 +47,8 @@ class _Server:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "load":
             return self._load(request)
+        if request["do"] == "try":
+            return self._try(request)
         self._map(request["size"])
         if request["do"] == "present":
             _, returned = self.kept[request["of"]]
@@ -73,6 +62,14 @@ class _Server:
             return {"error": str(error)}
         _limit(request["memory"])
         return {"subjects": [_described(s) for s in self.subjects]}
+
+    def _try(self, request: dict[str, Any]) -> dict[str, Any]:
+        subject = replace(self.subjects[request["subject"]], **request["about"])
+        try:
+            subject.seen(subject.hand_over(np.zeros(1, numpy_dtype(request["dtype"]))))
+        except Exception as error:  # each library has its own
+            return {"unable": f"{type(error).__name__}: {short(error)}"}
+        return {}
 
     def _map(self, size: int) -> None:
         if self.view is None or len(self.view) != size:
@@ -165,7 +162,17 @@ def _tuples(value: Any) -> Any:
 def _described(subject: Subject) -> dict[str, Any]:
     claims = {name: getattr(subject.claims, name) for name in subject.claims.__dataclass_fields__}
     about = {"name": subject.name, "functions": list(subject.functions), "claims": claims, "array": subject.array}
-    return {**about, "held": dict(subject.held)}
+    return {**about, "held": dict(subject.held), "library": _library(subject)}
+
+
+def _library(subject: Subject) -> str:
+    """The package that the functions are of, with its version, where it states one."""
+    for function in subject.functions.values():
+        package = (getattr(function, "__module__", None) or "").partition(".")[0]
+        known = getattr(sys.modules.get(package), "__version__", None)
+        if known is not None and package != "refconv":
+            return f"{package} {known}"
+    return ""
 
 
 def _limit(memory: int) -> None:

@@ -20,6 +20,10 @@ LAYERS = {
     "workloads": 0,
     "timing": 0,
     "scratch": 0,
+    "messages": 0,
+    "interpreter": 0,
+    "claims": 2,
+    "public": 5,
     "algorithms": 2,
     "receptive": 2,
     "errorfree": 1,
@@ -60,6 +64,8 @@ LAYERS = {
     "report": 10,
     "files": 0,
     "bench_command": 10.5,
+    "init_command": 10.5,
+    "completion": 10.5,
     "cli": 11,
 }
 DOORS = {"convolution", "pooling", "signal", "receptive"}

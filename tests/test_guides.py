@@ -19,7 +19,7 @@ def _blocks(language, path=ROOT / "docs" / "github-actions.md"):
 
 
 def _workflow():
-    (text,) = _blocks("yaml")
+    (text,) = (block for block in _blocks("yaml") if "jobs:" in block)
     return yaml.safe_load(text)
 
 

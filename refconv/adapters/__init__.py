@@ -29,7 +29,10 @@ class Adapter:
     def __call__(self) -> Subject:
         if not self.installed:
             raise TargetError(f"target {self.name!r} needs {self.needs}: pip install 'refconv[{self.needs}]'")
-        build: Callable[..., Subject] = import_module(self.module).subject
+        try:
+            build: Callable[..., Subject] = import_module(self.module).subject
+        except ModuleNotFoundError as error:
+            raise TargetError(f"target {self.name!r} needs {error.name}") from None
         return build(self.argument) if self.argument else build()
 
 

@@ -146,6 +146,7 @@ def _run(v: Verdict) -> dict[str, Any]:
     return {
         "dtypes": ", ".join(scope.dtypes),
         "arrays": f"{v.subject.array}, {v.subject.layout}, on {v.subject.device}",
+        "run by": v.subject.interpreter.words if v.subject.interpreter else "the judge's own Python",
         "held fast": ", ".join(f"{name}={value}" for name, value in scope.fix.items()) or "nothing",
         "profile": v.profile,
         "seed": v.seed,

@@ -37,9 +37,10 @@ def setting(bench: Bench) -> str:
     threads = f"{bench.threads} thread" + "s" * (bench.threads != 1)
     peaks = ", ".join(f"{rate / 1e9:.0f} Gflop/s {name}" for name, rate in bench.peak.product.items())
     rates = [rate for _, rate in bench.peak.memory]
+    run_by = f"; the subject run by {bench.subject.interpreter.words}" if bench.subject.interpreter else ""
     return (
         f"{bench.subject.name} on {bench.subject.device}, {threads}, {bench.rounds} rounds; "
-        f"peak {peaks}, {rates[-1] / 1e9:.0f} to {max(rates) / 1e9:.0f} GB/s"
+        f"peak {peaks}, {rates[-1] / 1e9:.0f} to {max(rates) / 1e9:.0f} GB/s{run_by}"
     )
 
 
@@ -102,6 +103,7 @@ def as_json(bench: Bench) -> dict[str, Any]:
         "status": bench.status,
         "subject": bench.subject.name,
         "device": bench.subject.device,
+        "interpreter": bench.subject.interpreter and vars(bench.subject.interpreter),
         "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
         "numpy": np.__version__,
         "threads": bench.threads,

@@ -58,7 +58,9 @@ def claim(v: Verdict) -> str:
         if (value := getattr(claims, name)) != getattr(default, name)
     ]
     judged = "the class its registry states" if v.subject.claim_for else ", ".join(said) or "the default claim"
-    return f"{v.subject.name} against {judged}; {', '.join(v.subject.scope.dtypes)}; {v.profile}, seed {v.seed}"
+    run_by = f"; run by {v.subject.interpreter.words}" if v.subject.interpreter else ""
+    dtypes = ", ".join(v.subject.scope.dtypes)
+    return f"{v.subject.name} against {judged}; {dtypes}; {v.profile}, seed {v.seed}{run_by}"
 
 
 LEGEND = "laws held of laws judged; worst: error in units of the allowed one; feature triples met"
