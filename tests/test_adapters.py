@@ -29,7 +29,7 @@ def test_a_short_name_loads_or_says_what_is_missing(name):
     adapter = ADAPTERS[name]
     assert adapter.name == name and adapter.summary
     if not adapter.installed:
-        with pytest.raises(TargetError, match=f"needs {adapter.needs}: pip install"):
+        with pytest.raises(TargetError, match=f"needs {adapter.missing}: pip install"):
             adapter()
         return
     subject = adapter()
