@@ -87,7 +87,7 @@ def judged(cell: Cell, folder: Path, profile: str) -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         return {**about, "verdict": None, "said": f"took longer than {LIMIT} seconds"}
-    if done.returncode not in EXIT_CODES.values():
+    if done.returncode not in EXIT_CODES.values() or not out.is_file():
         return {**about, "verdict": None, "said": short(done.stderr[-500:])}
     (found,) = json.loads(out.read_text())["verdicts"]
     out.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 
 from refconv.subject import Subject, TargetError
@@ -41,8 +41,10 @@ class Adapter:
         True
         """
         library, *_ = self.needs.split() or ["refconv"]
-        names = packages_distributions().get(library, [])
-        return version(names[0]) if names else ""
+        try:
+            return version(library)
+        except PackageNotFoundError:  # its package is called otherwise
+            return next((version(name) for name in packages_distributions().get(library, ())), "")
 
     def __call__(self) -> Subject:
         if self.missing:

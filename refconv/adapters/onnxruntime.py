@@ -1,7 +1,8 @@
 """ONNX Runtime's CPU provider on the models of `onnx_models`, with one thread.
 
-Max pooling drops a NaN where its window holds a number, which ONNX leaves open: claimed. It has no convolution in float64, and no bfloat16 or float16 at all on most CPUs: such models are declined, and float32
-is what is drawn unless another dtype is asked for.
+Max pooling drops a NaN where its window holds a number, which ONNX leaves open: claimed. There is no convolution in
+float64, and no bfloat16 or float16 at all on most CPUs: such models are declined, and float32 is what is drawn unless
+another dtype is asked for.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from refconv.spec import OPERATIONS
@@ -60,11 +60,21 @@ def _differentiated(function: Function, name: str, *operands: Any, **arguments: 
 def _compiled(own: dict[str, Function]) -> dict[str, Function]:
     if not any(map(shutil.which, ("g++", "c++", "clang++"))):
         raise TargetError("target 'torch-compile' needs a C++ compiler: none of g++, c++, clang++ is on the path")
+    return {name: partial(_inductor, f) for name, f in own.items()}
+
+
+def _inductor(function: Function, *operands: Any, **arguments: Any) -> Any:
+    return _compile(function)(*operands, **arguments)
+
+
+@cache
+def _compile(function: Function) -> Function:
     import torch
     from torch import _dynamo
 
     _dynamo.config.recompile_limit = _dynamo.config.accumulated_recompile_limit = 1 << 20  # or it would run uncompiled
-    return {name: torch.compile(f, dynamic=False, fullgraph=True) for name, f in own.items()}
+    compiled: Function = torch.compile(function, dynamic=False, fullgraph=True)
+    return compiled
 
 
 _WAYS = {"channels-last": _channels_last, "nomkldnn": _without_onednn, "compile": _compiled}
