@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from refconv import files, options, reproduce, verdict, xfails
-from refconv.adapters import ADAPTERS
+from refconv.adapters import ADAPTERS, USUAL
 from refconv.isolation import Ended
 from refconv.law import Interrupted, Judged
 from refconv.report import junit, markdown, terminal
@@ -51,7 +51,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    targets = config.getoption("impl") or [name for name, adapter in ADAPTERS.items() if adapter.installed]
+    targets = config.getoption("impl") or [name for name in USUAL if ADAPTERS[name].installed]
     try:
         config.stash[FILES] = {name: options.file(config.getoption, name) for name in REPORTS}
         config.stash[XFAILS] = xfails.read(config.getoption("xfails"))

@@ -293,10 +293,10 @@ def _list() -> int:
 
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150)
     names = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("target", "what it is", ""):
+    for column in ("target", "what it is", "version"):
         names.add_column(column)
     for adapter in ADAPTERS.values():
-        names.add_row(adapter.name, adapter.summary, "" if adapter.installed else "not installed")
+        names.add_row(adapter.name, adapter.summary, adapter.version if adapter.installed else "not installed")
     console.print(names)
     console.print()
     calls = Table(box=None, pad_edge=False, header_style="bold")

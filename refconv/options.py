@@ -11,17 +11,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, errors, find, settings
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
 from refconv.adapters import ADAPTERS
+from refconv.arrays import ARRAYS
 from refconv.bound import CLAIMS, Claims
 from refconv.interpreter import Interpreter, InterpreterError, found
 from refconv.isolation import Isolated, Limits, isolated
 from refconv.law import Effort
 from refconv.spec import OPERATIONS, Case, Operation, conv_spec, pool_spec
 from refconv.strategies import DTYPES, Scope, cases
-from refconv.subject import ARRAYS, Subject, TargetError, load, merge
+from refconv.subject import Subject, TargetError, load, merge
 
 __all__ = ["OPTIONS", "PROFILES", "effort", "failures", "file", "interpreter", "limits_of", "subjects"]
 
@@ -262,6 +264,7 @@ def _check_there(subject: Subject) -> None:
 
 def _check_device(array: str, device: str) -> None:
     """The arrays can be made, on the device."""
+    library = ARRAYS[array]
     if array == "numpy":
         if device != "cpu":
             raise TargetError(f"--device is {device!r}, but must be cpu for numpy arrays: --array torch has others")
@@ -269,11 +272,11 @@ def _check_device(array: str, device: str) -> None:
     if find_spec(array) is None:
         raise TargetError(f"--array {array} needs {array}: pip install 'refconv[{array}]'")
     if device == "cpu":
+        if library.device != "cpu":
+            raise TargetError(f"--device is 'cpu', but {array} has no arrays there: --device {library.device}")
         return  # which the judge's own process need not load the library for: it takes seconds
     try:
-        import torch
-
-        torch.zeros(1, device=device).cpu()
+        library.back(library.there(np.zeros(1, np.float32), device))
     except Exception as error:  # each backend has its own
         said = str(error).partition("\n")[0]
         raise TargetError(f"--device is {device!r}, but {array} cannot use it: {said}") from None

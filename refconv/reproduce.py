@@ -71,7 +71,8 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
     np.savez(made / OPERANDS, allow_pickle=False, **arrays)
     (made / CALL).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    (made / SCRIPT).write_text(_script(about, shown, violation.before), encoding="utf-8")
+    derived = shown.operation.name not in subject.functions
+    (made / SCRIPT).write_text(_script(about, shown, violation.before, derived), encoding="utf-8")
     made.chmod(0o755)
     place = folder / re.sub(r"[^\w.-]+", "_", f"{Path(subject.name).name}-{record.operation}-{record.law}")[:120]
     if place.exists():
@@ -217,6 +218,14 @@ def _expected(violation: Violation, subject: Subject) -> dict[str, Array]:
 
 # --------------------------------------------------------------------------------------------- the script
 
+# A short name is none of a module's: its functions are those of refconv's translation.
+_SHORT = [
+    "elif target in (short := importlib.import_module('refconv.adapters').ADAPTERS):",
+    "    module = type('Short', (), {n: staticmethod(f) for n, f in short[target]().functions.items()})",
+]
+_IMPORTS = {"torch": ["import torch"], "jax": ["import jax; jax.config.update('jax_enable_x64', True)"]}
+_HANDED = {"torch": "torch.from_numpy(np.array(a))", "jax": "jax.numpy.array(a)"}
+
 # An array of the same values whose memory is arranged otherwise, from the contiguous array `a`.
 _LAYOUTS = {
     "contiguous": "a.copy()",
@@ -228,8 +237,9 @@ _LAYOUTS = {
 }
 
 
-def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
-    torch, swapped = about["array"] == "torch", about["layout"] == "NHWC"
+def _script(about: dict[str, Any], case: Case, before: Sequence[Case], derived: bool) -> str:
+    library, swapped = about["array"], about["layout"] == "NHWC"
+    short = about["target"] in ADAPTERS and about["target"] != "torch"
     module = "torch.nn.functional" if about["target"] == "torch" else None
     earlier = [f"({_arguments(f'before{number}', one)})" for number, one in enumerate(before)]
     other = about["interpreter"]
@@ -244,7 +254,7 @@ def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
         "from pathlib import Path",
         "import numpy as np",
         *(["import ml_dtypes"] if packed else []),
-        *(["import torch"] if torch else []),
+        *_IMPORTS.get(library, ()),
         "here = Path(__file__).parent",
         f'call, data = json.loads((here / "{CALL}").read_text()), np.load(here / "{OPERANDS}")',
         *(["print('found with', call['interpreter'], 'run with', sys.executable)"] if other else []),
@@ -255,16 +265,17 @@ def _script(about: dict[str, Any], case: Case, before: Sequence[Case]) -> str:
         "    module = importlib.util.module_from_spec(spec)",
         "    sys.path.append(str(Path(source).resolve().parent))",
         "    spec.loader.exec_module(module)",
+        *_SHORT * short,
         "else:",
         "    module = importlib.import_module(source)",
-        *(_layer(case, torch) if about["layer"] else []),
+        *(_layer(case, library == "torch") if about["layer"] else []),
         "def called(kind, names, arguments):",
         "    operands = [data[f'{kind}_{n}'] for n in names]",
         *(["    operands = [a.view('bfloat16') if a.dtype == 'uint16' else a for a in operands]"] if packed else []),
         *(["    operands = [np.moveaxis(a, 1, -1).copy() if a.ndim > 2 else a for a in operands]"] if swapped else []),
         f"    operands = [{_LAYOUTS[case.layout]} for a in operands]",
         "    kept = [np.array(a) for a in operands]",
-        *(f"    {line}" for line in _calling(case, torch)),
+        *(f"    {line}" for line in _calling(case, library, derived)),
         "    for n, a, b in zip(names, kept, operands):",
         "        if not np.array_equal(np.array(b.detach() if hasattr(b, 'detach') else b), a, equal_nan=True):",
         "            print('changed:', n)",
@@ -285,22 +296,30 @@ def _arguments(kind: str, case: Case) -> str:
     return f"{kind!r}, {list(case.operands)!r}, {dict(case.arguments)!r}"
 
 
-def _calling(case: Case, torch: bool) -> list[str]:
-    one = len(case.operation.results) == 1
-    name = case.operation.name
-    if not torch:
-        call = f"getattr(module, name or {name!r})(*operands, **arguments)"
-        return [f"results = {f'[{call}]' if one else call}"]
-    hand = "operands = [torch.from_numpy(np.array(a)) for a in operands]"
-    if "backward" not in case.operation.kind:
-        return [hand, f"results = [getattr(module, name or {name!r})(*operands, **arguments).numpy()]"]
-    leaves = (
-        ", torch.zeros(len(operands[2]), dtype=operands[2].dtype)" if case.operation.kind == "conv_backward" else ""
-    )
+def _calling(case: Case, library: str, derived: bool) -> list[str]:
+    """The call; a gradient that the subject has no function for is derived by its library."""
+    op = case.operation
+    one, name = len(op.results) == 1, op.forward if derived else op.name
+    call = f"getattr(module, name or {name!r})"
+    own = f"{call}(*operands, **arguments)"
+    found = f"results = {f'[{own}]' if one else own}"
+    if library not in _HANDED:
+        return [found]
+    out = [f"operands = [{_HANDED[library]} for a in operands]"]
+    if not derived:
+        return [*out, found, "results = [np.array(r) for r in results]"]
+    zeros = f", {library}{'.numpy' * (library == 'jax')}.zeros(len(operands[2]), dtype=operands[2].dtype)"
+    leaves = f"(*operands[1:]{zeros if op.kind == 'conv_backward' else ''})"
+    if library == "jax":
+        return [
+            *out,
+            f"_, back = jax.vjp(lambda *leaves: {call}(*leaves, **arguments), *{leaves})",
+            "results = [np.array(g) for g in back(operands[0])]",
+        ]
     return [
-        hand,
-        f"leaves = [a.requires_grad_() for a in (*operands[1:]{leaves})]",
-        f"out = getattr(module, name or {case.operation.forward!r})(*leaves, **arguments)",
+        *out,
+        f"leaves = [a.requires_grad_() for a in {leaves}]",
+        f"out = {call}(*leaves, **arguments)",
         "results = [g.numpy() for g in torch.autograd.grad(out, leaves, operands[0])]",
     ]
 

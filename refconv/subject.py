@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,15 +19,15 @@ from typing import Any
 import numpy as np
 
 from refconv import families, layered
+from refconv.arrays import ARRAYS, Arrays
 from refconv.claims import Claims
-from refconv.dtypes import Array, numpy_dtype
+from refconv.dtypes import Array
 from refconv.features import Scope
 from refconv.interpreter import Interpreter
 from refconv.spec import OPERATIONS, Case, Operation
 
-__all__ = ["ARRAYS", "Call", "Declined", "Failure", "Subject", "TargetError", "load"]
+__all__ = ["Call", "Declined", "Failure", "Subject", "TargetError", "load"]
 
-ARRAYS = ("numpy", "torch")
 ATTRIBUTE = "refconv"  # functions may carry their claims in a dict of this name
 _FILE = "refconv_subject_"  # what the name of a module begins with that is loaded from a file
 
@@ -88,9 +89,14 @@ class Subject:
         return False
 
     @property
+    def library(self) -> Arrays:
+        """That of its arrays."""
+        return ARRAYS[self.array]
+
+    @property
     def operations(self) -> list[Operation]:
         """The operations it has, gradients derived by automatic differentiation included."""
-        derived = {f"{name}_backward" for name in self.functions} if self.array == "torch" else set()
+        derived = {f"{name}_backward" for name in self.functions} if self.library.differentiates else set()
         return [op for name, op in OPERATIONS.items() if name in self.functions or name in derived]
 
     def claims_for(self, case: Case) -> Claims:
@@ -108,7 +114,7 @@ class Subject:
         given, handed = self._given(case, memory)
         returned, disturbed = self.answer(case, given, watch)
         results = {name: np.array(a) for name, a in returned.items()}
-        if self.array == "torch":  # what the library may have copied to is not what was handed over
+        if self.library.copies:  # what the library may have copied to is not what was handed over
             handed = {name: self.seen(a) for name, a in given.items()}
         handed = {name: self.axes_in(a) for name, a in handed.items()}
         return Call(results, handed, given, lambda: returned, shared(returned, handed), disturbed)
@@ -187,7 +193,7 @@ class Subject:
         operands = [given[n] for n in case.operation.operands if n in given]
         function = self.functions.get(name)
         if function is None:
-            return _backward_pass(self.functions[case.operation.forward], case.operation, operands, arguments)
+            return self.derived(case.operation, operands, arguments)
         own = function
         return lambda: own(*operands, **arguments)
 
@@ -198,7 +204,7 @@ class Subject:
             operands.pop()
         function = self.functions.get(name)
         if function is None:
-            return _autograd(self.functions[case.operation.forward], case.operation, operands, arguments)
+            return self.derived(case.operation, operands, arguments)()
         try:
             inspect.signature(function).bind(*operands, **arguments)
         except TypeError as error:
@@ -206,6 +212,21 @@ class Subject:
         except ValueError:
             pass  # a function without a signature: it says itself what it refuses
         return function(*operands, **arguments)
+
+    def derived(self, op: Operation, operands: list[Any], arguments: dict[str, Any]) -> Callable[[], Any]:
+        """The gradient by the library's automatic differentiation: the forward operation is done, and its derivative
+        left to be called, any number of times."""
+        grad_output, *leaves = operands
+        if op.kind == "conv_backward":
+            weight = leaves[1]
+            leaves.append(self.library.zeros(weight.shape[0], weight))
+        backward = self.library.linearized(partial(self.functions[op.forward], **arguments), leaves)
+
+        def gradients() -> Any:
+            found = tuple(backward(grad_output))
+            return found if len(op.results) > 1 else found[0]
+
+        return gradients
 
     def returned(self, case: Case, raw: Any) -> dict[str, Array]:
         """What a function returned, as named views of its memory. Raises Failure where it is something else."""
@@ -217,29 +238,23 @@ class Subject:
         return {n: self.axes_in(self._take_back(n, v)) for n, v in zip(names, values, strict=True)}
 
     def _take_back(self, name: str, value: Any) -> Array:
-        if self.array == "torch" and _is_tensor(value):
-            return _from_torch(value)
-        if self.array == "torch" or not isinstance(value, np.ndarray):
+        if not self.library.is_array(value):
             got = f"{type(value).__module__}.{type(value).__name__}"
-            raise Failure(f"`{name}` is a {got}, but must be a {_ARRAY_TYPES[self.array]}")
-        return value
+            raise Failure(f"`{name}` is a {got}, but must be a {self.library.type}")
+        return self.library.back(value)
 
     def overwrite(self, given: dict[str, Any], values: Mapping[str, Array]) -> None:
         """Put new values into the memory of operands."""
         for name, a in values.items():
-            if self.array == "torch":
-                given[name].copy_(_to_torch(a, self.device))
-            else:
-                given[name][...] = a
+            self.library.overwrite(given, name, a, self.device)
 
     def seen(self, operand: Any) -> Array:
         """An operand as it was handed over, as an array."""
-        array: Array = _from_torch(operand) if self.array == "torch" else operand
-        return array
+        return self.library.back(operand)
 
     def hand_over(self, array: Array) -> Any:
         """An array as the subject takes it."""
-        return array if self.array == "numpy" else _to_torch(array, self.device)
+        return self.library.there(array, self.device)
 
     def axes_out(self, array: Array) -> Array:
         """N, C, ... -> N, ..., C for a subject that keeps channels last (weights: O, ..., I)."""
@@ -251,9 +266,6 @@ class Subject:
 
     def _last(self, array: Array) -> bool:
         return self.layout == "NHWC" and array.ndim > 2
-
-
-_ARRAY_TYPES = {"numpy": "numpy.ndarray", "torch": "torch.Tensor"}
 
 
 def shared(results: Mapping[str, Array], operands: Mapping[str, Array]) -> tuple[tuple[str, str], ...]:
@@ -331,59 +343,6 @@ _ARRANGE: dict[str, Callable[[Array], Array]] = {
     "read-only": _read_only,
     "reversed": _reversed,
 }
-
-
-# ---------------------------------------------------------------------------------------- PyTorch's arrays
-
-
-def _to_torch(array: Array, device: str) -> Any:
-    import torch
-
-    if any(s < 0 for s in array.strides) or not array.flags.writeable:
-        array = array.copy()  # PyTorch has neither negative strides nor read-only tensors
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
-    return torch.from_numpy(array).to(device)
-
-
-def _is_tensor(value: Any) -> bool:
-    import torch
-
-    return isinstance(value, torch.Tensor)
-
-
-def _from_torch(tensor: Any) -> Array:
-    import torch
-
-    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
-    if tensor.dtype == torch.bfloat16:
-        return np.asarray(tensor.view(torch.int16).numpy().view(numpy_dtype("bfloat16")))
-    return np.asarray(tensor.numpy())
-
-
-def _autograd(function: Callable[..., Any], op: Operation, operands: list[Any], arguments: dict[str, Any]) -> Any:
-    """The gradient by PyTorch's automatic differentiation of the subject's own forward operation."""
-    return _backward_pass(function, op, operands, arguments)()
-
-
-def _backward_pass(
-    function: Callable[..., Any], op: Operation, operands: list[Any], arguments: dict[str, Any]
-) -> Callable[[], Any]:
-    """The forward operation is done, and its derivative left to be called, any number of times."""
-    import torch
-
-    grad_output, *leaves = (a.detach() for a in operands)
-    leaves = [a.requires_grad_() for a in leaves]
-    if op.kind == "conv_backward":
-        weight = leaves[1]
-        leaves.append(torch.zeros(weight.shape[0], dtype=weight.dtype, device=weight.device).requires_grad_())
-    output = function(*leaves, **arguments)
-
-    def backward() -> Any:
-        gradients = torch.autograd.grad(output, leaves, grad_output, retain_graph=True)
-        return gradients if len(op.results) > 1 else gradients[0]
-
-    return backward
 
 
 # ------------------------------------------------------------------------------------------------ targets
@@ -488,15 +447,19 @@ def _subject(name: str, functions: dict[str, Callable[..., Any]]) -> Subject:
                 f"but must be a dict of claims: {_choices(known)}"
             )
     claims = _agreed(name, [getattr(function, ATTRIBUTE, None) or {} for function in functions.values()])
-    array = claims.pop("array", "torch" if _is_torch(functions) else "numpy")
+    array = claims.pop("array", _array_of(functions))
+    if array not in ARRAYS:
+        raise TargetError(f"target {name!r} says that its `array` is {array!r}, but must say one of {_choices(ARRAYS)}")
     try:
         return Subject(name, functions, Claims(**claims), array=array)
     except (ValueError, TypeError, AttributeError) as error:
         raise TargetError(f"target {name!r}: {error}") from None
 
 
-def _is_torch(functions: Mapping[str, Callable[..., Any]]) -> bool:
-    return any((getattr(f, "__module__", None) or "").split(".")[0] == "torch" for f in functions.values())
+def _array_of(functions: Mapping[str, Callable[..., Any]]) -> str:
+    """The arrays of the library whose functions they are, NumPy's where they are none of a library's."""
+    homes = {(getattr(f, "__module__", None) or "").split(".")[0] for f in functions.values()}
+    return next((name for name in ARRAYS if name in homes), "numpy")
 
 
 def _choices(names: Iterable[str]) -> str:

@@ -105,7 +105,7 @@ class _Server:
             return {"raised": f"{type(error).__name__}: {error}"[:500]}
         finally:
             self._only_one()
-        if subject.array == "torch":
+        if subject.library.copies:
             self._written_back(subject, given, request["held"])
         if request["keep"] is not None:
             self.kept[request["keep"]] = given, returned
@@ -162,7 +162,7 @@ def _tuples(value: Any) -> Any:
 def _described(subject: Subject) -> dict[str, Any]:
     claims = {name: getattr(subject.claims, name) for name in subject.claims.__dataclass_fields__}
     about = {"name": subject.name, "functions": list(subject.functions), "claims": claims, "array": subject.array}
-    return {**about, "held": dict(subject.held), "library": _library(subject)}
+    return {**about, "held": dict(subject.held), "scope": vars(subject.scope), "library": _library(subject)}
 
 
 def _library(subject: Subject) -> str:

@@ -10,9 +10,10 @@ from refconv.adapters.references import _POOLING
 from refconv.algorithms import ALGORITHMS, signal
 from refconv.bound import Claims
 from refconv.judge import within
-from refconv.law import Judged
+from refconv.law import Effort, Judged
 from refconv.spec import KINDS, OPERATIONS, Case
-from refconv.subject import TargetError
+from refconv.subject import Declined, TargetError
+from tests import score
 
 OURS = sorted(name for name in ADAPTERS if name.startswith("refconv"))
 
@@ -29,7 +30,7 @@ def test_a_short_name_loads_or_says_what_is_missing(name):
     adapter = ADAPTERS[name]
     assert adapter.name == name and adapter.summary
     if not adapter.installed:
-        with pytest.raises(TargetError, match=f"needs {adapter.needs}: pip install"):
+        with pytest.raises(TargetError, match=f"needs {adapter.missing}: pip install"):
             adapter()
         return
     subject = adapter()
@@ -149,3 +150,136 @@ def test_the_function_is_the_references_method(name):
         *case.operands.values(), **case.arguments, method="auto" if way == "refconv" else way
     )
     assert np.array_equal(Judged(subject, op).one(case), want)
+
+
+# -------------------------------------------------------------------------------------- other libraries
+
+THEIRS = ("jax", "onnxruntime", "onnx", "scipy", "scipy-ndimage", "torch-nomkldnn", "torch-channels-last")
+SIZES = (4, 5, 6)
+EVEN = ((0, 1), (2, 0), (1, 2))  # before and after differ on every axis, and from axis to axis
+
+
+def _ramp(*shape):
+    """Small whole numbers without a symmetry, each sum of which is exact."""
+    return (np.arange(np.prod(shape)) * 7 % 11 - 4).reshape(shape).astype("float32")
+
+
+def _call(kind, rank, x, w=None, **arguments):
+    """One call in so many dimensions; what is said of three axes is cut to its last ones."""
+    cut = {n: v[-rank:] if isinstance(v, tuple) else v for n, v in arguments.items()}
+    operands = {"input": _ramp(2, x, *SIZES[-rank:])}
+    if w:
+        operands["weight"] = _ramp(*w, *(3, 2, 2)[-rank:])
+    return Case(OPERATIONS[f"{kind}{rank}d"], operands, cut, "float32")
+
+
+CALLS = [
+    ("conv", 4, (6, 2), {"padding": EVEN, "stride": (1, 3, 2), "groups": 2}),
+    ("conv", 2, (1, 2), {"padding": "same"}),
+    ("conv", 2, (1, 2), {"padding": "same", "dilation": (1, 2, 2)}),
+    ("conv", 1, (2, 1), {"padding": EVEN, "stride": 2}),
+    ("conv_transpose", 2, (2, 3), {"stride": (3, 2, 2), "padding": EVEN, "output_padding": (2, 1, 1)}),
+    ("conv_transpose", 4, (4, 3), {"groups": 2, "dilation": (1, 2, 3)}),
+    ("max_pool", 2, None, {"kernel_size": (2, 3, 4), "padding": ((0, 1), (1, 0), (1, 2)), "stride": (2, 1, 2)}),
+    ("max_pool", 1, None, {"kernel_size": 2, "dilation": (1, 2, 3), "stride": (1, 2, 2), "ceil_mode": True}),
+    ("avg_pool", 2, None, {"kernel_size": (3, 4, 4), "padding": ((1, 0), (1, 2), (2, 1)), "stride": 2}),
+    ("avg_pool", 1, None, {"kernel_size": 3, "padding": 1, "stride": 2, "count_include_pad": False}),
+    ("avg_pool", 1, None, {"kernel_size": 4, "padding": 2, "stride": 3, "ceil_mode": True}),
+]
+# What a library does wrong by itself (see CONFORMANCE.md), by the number of the call.
+KNOWN = {"onnx": {5, 6, 7, 10}}
+ACCEPTED = {"onnx": {0, 1, 2, 3, 4, 8, 9}, "scipy": {3}, "scipy-ndimage": {3, 6, 7, 8}}
+ACCEPTED |= {name: {1, 2, 5, 7, 9, 10} for name in ("torch-nomkldnn", "torch-channels-last")}  # no uneven padding
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_a_translation_keeps_every_convention(name):
+    """Uneven padding in its order, SAME, weight layouts, groups, output padding, counts: every sum is exact."""
+    subject, accepted = ADAPTERS[name](), set()
+    for number, (kind, x, w, arguments) in enumerate(CALLS):
+        case = _call(kind, 2 if name == "scipy" else 3, x, w, **arguments)
+        padding = case.settings["padding"]
+        pairs = isinstance(padding, tuple) and isinstance(padding[0], tuple)
+        if case.operation not in subject.operations or number in KNOWN.get(name, ()) or pairs > subject.scope.pairs:
+            continue
+        try:
+            results = Judged(subject, case.operation)(case)
+        except Declined:
+            continue
+        accepted.add(number)
+        assert within(results, case, subject.claims_for(case)) <= 1
+    assert accepted == ACCEPTED.get(name, set(range(len(CALLS)))), accepted
+
+
+@pytest.mark.parametrize(("way", "claim"), [("scipy", "direct"), ("scipy-fft", "fft"), ("scipy-oa", "fft")])
+def test_signals_of_scipy(way, claim):
+    """Each way claims its class, flips where it must, and keeps the mode's size."""
+    subject = ADAPTERS[way]()
+    assert subject.claims.algorithm == claim
+    for name in subject.functions.keys() & {"convolve", "correlate"}:
+        for mode in ("full", "same", "valid"):
+            case = Case(OPERATIONS[name], {"in1": _ramp(5, 6), "in2": _ramp(2, 3)}, {"mode": mode}, "float32")
+            assert within(Judged(subject, case.operation)(case), case, subject.claims) <= 1
+
+
+@pytest.mark.parametrize("name", ["jax", "onnxruntime", "onnx", "torch-nomkldnn", "scipy-ndimage"])
+def test_a_few_cases_of_the_central_law(name):
+    """Drawn as for anybody else's subject."""
+    subject = ADAPTERS[name]()
+    operation = OPERATIONS["conv2d_backward" if "torch" in name else "avg_pool1d" if name == "onnx" else "conv1d"]
+    oracle = next(rule for rule in score.laws() if "every_element" in rule.__name__)
+    record = oracle.run(Judged(subject, operation, Effort(5, shrinks=False)))
+    assert record.status == "verified" and record.accepted >= 5, record.violation
+
+
+def test_gradients_of_jax_are_its_own():
+    """By vjp of the translation, judged like a written backward pass."""
+    subject = ADAPTERS["jax"]()
+    assert subject.array == "jax" and "conv2d_backward" not in subject.functions
+    for name in ("conv2d_backward", "max_pool1d_backward"):
+        case = _case(name, dtype="float64")
+        assert within(Judged(subject, OPERATIONS[name])(case), case, subject.claims) <= 1
+
+
+def test_onednn_is_off_in_both_directions(monkeypatch):
+    """While a call is made, and no longer."""
+    import torch
+
+    seen, grad = [], torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: (seen.append(_on()), grad(*a, **k))[1])
+    subject, before = ADAPTERS["torch-nomkldnn"](), torch.backends.mkldnn.enabled
+    Judged(subject, OPERATIONS["conv2d_backward"])(_case("conv2d_backward"))
+    assert seen == [False] and torch.backends.mkldnn.enabled == before
+
+
+def _on():
+    import torch
+
+    return torch.backends.mkldnn.enabled
+
+
+def test_without_a_compiler_there_is_nothing_to_judge(monkeypatch):
+    """Rather than the uncompiled function."""
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(TargetError, match="'torch-compile' needs a C"):
+        ADAPTERS["torch-compile"]()
+
+
+def test_what_one_node_cannot_say_is_declined():
+    """Complex numbers are in no operator's types, float64 convolutions in no kernel of the runtime."""
+    case = _case("conv1d", dtype="float64")
+    with pytest.raises(Declined):
+        Judged(ADAPTERS["onnxruntime"](), case.operation)(case)
+    assert within(Judged(ADAPTERS["onnx"](), case.operation)(case), case, Claims()) == 0
+
+
+def test_the_first_missing_module_is_named(monkeypatch):
+    """Of a library that needs another one, with the extra that installs both."""
+    monkeypatch.setattr(adapters, "find_spec", lambda name: None if name == "onnx" else object())
+    with pytest.raises(TargetError, match=r"'onnxruntime' needs onnx: pip install 'refconv\[onnxruntime\]'"):
+        ADAPTERS["onnxruntime"]()
+
+
+def test_versions_are_those_of_the_library():
+    assert ADAPTERS["torch-nomkldnn"].version == ADAPTERS["torch"].version != ""
+    assert ADAPTERS["refconv"].version == refconv.__version__

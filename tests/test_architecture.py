@@ -47,6 +47,7 @@ LAYERS = {
     "precision": 5,
     "sensitivity": 5,
     "subject": 6,
+    "arrays": 1,
     "law": 7,
     "clock": 6.5,
     "isolation": 7,

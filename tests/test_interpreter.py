@@ -13,7 +13,7 @@ from refconv import cli, options
 from refconv.interpreter import OLDEST, InterpreterError, found
 
 PACKAGE = Path(cli.__file__).parent
-MAY = {"__init__", "adapters", "adapters.torch", "claims", "clock", "cover", "dtypes", "families", "features"}
+MAY = {"__init__", "adapters", "adapters.torch", "arrays", "claims", "clock", "cover", "dtypes", "families", "features"}
 MAY |= {"interpreter", "keeper", "layered", "messages", "spec", "subject", "worker"}
 GUARDED = """
 import sys

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from refconv.adapters import ADAPTERS
+from refconv.adapters import ADAPTERS, USUAL
 
-TARGETS = [name for name, adapter in ADAPTERS.items() if adapter.installed]
+TARGETS = [name for name in USUAL if ADAPTERS[name].installed]
 
 
 @pytest.mark.parametrize("target", TARGETS)

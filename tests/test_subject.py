@@ -441,6 +441,64 @@ def test_functions_of_torch_take_tensors(torch):
     assert load("torch:conv2d", {}).array == "torch"
 
 
+# ------------------------------------------------------------------------------------------------ JAX
+
+JAX = """
+import jax.numpy as jnp
+def conv1d(input, weight, bias=None):
+    size = input.shape[-1] - weight.shape[-1] + 1
+    taps = [jnp.einsum("nci,oc->noi", input[..., t : t + size], weight[..., t]) for t in range(weight.shape[-1])]
+    return sum(taps) + (0 if bias is None else bias[:, None])
+conv1d.refconv = {"array": "jax"}
+"""
+
+
+def test_a_function_of_jax_and_its_gradient(tmp_path):
+    """Arrays of its own, in every dtype and layout; derivatives by vjp, and immutable memory given new values."""
+    (tmp_path / "mine.py").write_text(JAX)
+    subject = load(str(tmp_path / "mine.py"), {})
+    assert [op.name for op in subject.operations] == ["conv1d", "conv1d_backward"]
+    for dtype, layout in zip(("float64", "float32", "bfloat16"), ("reversed", "read-only", "strided"), strict=True):
+        case = replace(_without_bias(_case("conv1d", dtype)), layout=layout)
+        call = subject.call(case)
+        assert call.handed["input"].tobytes() == case.operands["input"].tobytes() and call.shared == ()
+        again = case.with_operands(input=case.operands["input"] + case.operands["input"].dtype.type(1))
+        assert not np.array_equal(subject.call(again, call).results["output"], call.results["output"])
+        assert dtype == "bfloat16" or within(call.results, case, Claims()) <= 1
+    case = _case("conv1d_backward", "float64")
+    assert within(subject.call(case).results, case, Claims()) <= 1
+
+
+def test_a_wrong_gradient_of_jax_is_found(tmp_path):
+    """A factor that only the derivative has."""
+    import jax
+
+    (tmp_path / "mine.py").write_text(JAX)
+    right = load(str(tmp_path / "mine.py"), {}).functions["conv1d"]
+
+    def conv1d(input, weight, bias=None):
+        out = right(input, weight, bias)
+        return 2 * out - jax.lax.stop_gradient(out)
+
+    case = _case("conv1d_backward", "float64")
+    with pytest.raises(Violation, match="grad_"):
+        within(_subject(conv1d, "conv1d", array="jax").call(case).results, case, Claims())
+
+
+def test_arrays_of_another_library_are_no_result(tmp_path):
+    """Nor is an array that no library of ours has asked for."""
+    case = _without_bias(_case("conv1d"))
+    with pytest.raises(Failure, match=r"numpy.ndarray, but must be a jax.Array"):
+        _subject(lambda *_, **__: np.ones(3), "conv1d", array="jax").call(case)
+    (tmp_path / "mine.py").write_text(JAX.replace('"jax"}', '"tensors"}'))
+    with pytest.raises(TargetError, match=r"`array` is 'tensors'.*jax"):
+        load(str(tmp_path / "mine.py"), {})
+
+
+def _without_bias(case):
+    return replace(case, operands={n: a for n, a in case.operands.items() if n != "bias"})
+
+
 # ------------------------------------------------------------------------------------------- targets
 
 FILE = """

@@ -5,30 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 
 from refconv.subject import Subject, TargetError
 
-__all__ = ["ADAPTERS", "Adapter"]
+__all__ = ["ADAPTERS", "USUAL", "Adapter"]
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """A short name: the module and function that build its subject, and the library it needs."""
+    """A short name: the module and function that build its subject, and the modules of the libraries it needs."""
 
     name: str
     summary: str
     module: str
     argument: str = ""
-    needs: str = ""
+    needs: str = ""  # one or several, the library's own first
+    extra: str = ""  # of refconv, that installs them: called like the library unless said otherwise
+
+    @property
+    def missing(self) -> str:
+        """The first module it needs that is not there."""
+        return next((name for name in self.needs.split() if find_spec(name) is None), "")
 
     @property
     def installed(self) -> bool:
-        return not self.needs or find_spec(self.needs) is not None
+        return not self.missing
+
+    @property
+    def version(self) -> str:
+        """That of the library; refconv's own where it needs none, empty where the library is not installed.
+
+        >>> ADAPTERS["scipy"].version == __import__("scipy").__version__
+        True
+        """
+        library, *_ = self.needs.split() or ["refconv"]
+        try:
+            return version(library)
+        except PackageNotFoundError:  # its package is called otherwise
+            return next((version(name) for name in packages_distributions().get(library, ())), "")
 
     def __call__(self) -> Subject:
-        if not self.installed:
-            raise TargetError(f"target {self.name!r} needs {self.needs}: pip install 'refconv[{self.needs}]'")
+        if self.missing:
+            extra = self.extra or self.needs.split()[0]
+            raise TargetError(f"target {self.name!r} needs {self.missing}: pip install 'refconv[{extra}]'")
         try:
             build: Callable[..., Subject] = import_module(self.module).subject
         except ModuleNotFoundError as error:
@@ -55,8 +76,31 @@ _OWN = {
     "spread": "average's gradient in even shares",
 }
 
+_TORCH = {
+    "channels-last": "PyTorch on operands whose memory has channels last",
+    "compile": "PyTorch compiled by its inductor",
+    "nomkldnn": "PyTorch without oneDNN",
+}
+
+_SCIPY = {
+    "scipy": "SciPy's signal module, by direct summation",
+    "scipy-fft": "SciPy's fftconvolve",
+    "scipy-oa": "SciPy's oaconvolve",
+    "scipy-ndimage": "SciPy's image filters",
+}
+
 ADAPTERS: Mapping[str, Adapter] = {
     "torch": Adapter("torch", "PyTorch's functional operations", "refconv.adapters.torch", needs="torch"),
+    **{
+        f"torch-{way}": Adapter(f"torch-{way}", summary, "refconv.adapters.torch_variants", way, "torch")
+        for way, summary in _TORCH.items()
+    },
+    "jax": Adapter("jax", "JAX's lax operations, on the CPU", "refconv.adapters.jax", needs="jax"),
+    "onnxruntime": Adapter(
+        "onnxruntime", "ONNX Runtime on one-node models", "refconv.adapters.onnxruntime", needs="onnxruntime onnx"
+    ),
+    "onnx": Adapter("onnx", "ONNX's reference evaluator", "refconv.adapters.onnx", needs="onnx"),
+    **{name: Adapter(name, summary, "refconv.adapters.scipy", name, "scipy") for name, summary in _SCIPY.items()},
     **{
         ("refconv" if way == "auto" else f"refconv-{way}"): Adapter(
             "refconv" if way == "auto" else f"refconv-{way}", summary, "refconv.adapters.references", way
@@ -64,3 +108,5 @@ ADAPTERS: Mapping[str, Adapter] = {
         for way, summary in _OWN.items()
     },
 }
+# What is judged where nothing is named: our own references, and PyTorch.
+USUAL = ("torch", *(name for name, adapter in ADAPTERS.items() if not adapter.needs))
