@@ -327,19 +327,16 @@ def max_sorting(x: Array, spec: PoolSpec) -> Array:
 
 
 def avg_separable(x: Array, spec: PoolSpec) -> Array:
-    wide = _wide(x)
-    result, counts = _unfilled(wide, spec), _counts(spec, x.shape[2:], wide.dtype)
-    planes = _planes(result)
-    for some, total in _plane_sums(wide) if _geometry(spec, x.shape[2:]).whole else _separable(np.add, 0, wide, spec):
-        np.divide(total, counts, out=planes[some])
+    wide, input_size = _wide(x), x.shape[2:]
+    result, counts = _unfilled(wide, spec), _counts(spec, input_size, wide.dtype)
+    if _geometry(spec, input_size).whole:
+        flat = wide.reshape(-1, prod(input_size))
+        np.divide(flat @ np.ones(flat.shape[1], wide.dtype), counts, out=result.reshape(-1))
+    else:
+        planes = _planes(result)
+        for some, total in _separable(np.add, 0, wide, spec):
+            np.divide(total, counts, out=planes[some])
     return result.astype(x.dtype, copy=False)
-
-
-def _plane_sums(x: Array) -> Iterator[tuple[slice, Array]]:
-    """The sum of each plane, as the product with ones: (N C, 1, ...)."""
-    planes = _planes(x)
-    flat = planes.reshape(len(planes), prod(planes.shape[1:]))
-    yield slice(None), (flat @ np.ones(flat.shape[1], x.dtype)).reshape(len(planes), *(1,) * (x.ndim - 2))
 
 
 def avg_windows(x: Array, spec: PoolSpec) -> Array:
