@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from refconv import __version__, bench_command, reproduce
+from refconv import __version__, bench_command, campaign_command, reproduce
 from refconv.adapters import ADAPTERS
+from refconv.chapters import properties_folder
 from refconv.options import OPTIONS
 from refconv.spec import OPERATIONS, Operation
 from refconv.subject import TargetError
@@ -48,6 +49,7 @@ examples:
   refconv check mine.py:conv2d    is the function conv2d in mine.py right?
   refconv check torch             is PyTorch?
   refconv bench mine.py:conv2d    how fast is it, beside PyTorch?
+  refconv campaign mine.py --time 8h  and for a whole night?
   refconv list                    how operations are called, what has a name
 
 `refconv check --help` shows how to say what an implementation claims.
@@ -89,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "bench":
             return bench_command.run(options)
+        if options.command == "campaign":
+            return campaign_command.run(options)
         if options.command == "replay":
             return _replay(Path(options.folder), options.in_process)
     except KeyboardInterrupt:
@@ -131,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="show operations and the short names of targets")
     commands.add_parser("schema", help="print the JSON schema of what `refconv check --json` writes")
     bench_command.add(commands)
+    campaign_command.add(commands)
     return parser
 
 
@@ -249,15 +254,6 @@ def _pytest_arguments(options: argparse.Namespace) -> list[str]:
         elif value is not None:
             out.append(f"{flag}={value}")
     return out
-
-
-def properties_folder() -> Path:
-    """Where the laws are: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    for folder in (package / "properties", package.parent / "properties"):
-        if (folder / "conftest.py").is_file():
-            return folder
-    raise FileNotFoundError("the folder `properties` is missing from this installation: install refconv again")
 
 
 def schema_file() -> Path:

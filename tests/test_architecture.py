@@ -59,6 +59,12 @@ LAYERS = {
     "report": 10,
     "files": 0,
     "bench_command": 10.5,
+    "chapters": 7.5,
+    "crew": 7,
+    "campaign": 10.1,
+    "ledger": 10.2,
+    "campaign_report": 10.3,
+    "campaign_command": 10.5,
     "cli": 11,
 }
 DOORS = {"convolution", "pooling", "signal", "receptive"}
