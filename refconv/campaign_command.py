@@ -167,6 +167,8 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _crew(options: argparse.Namespace) -> Crew:
     if options.dask is not None:
+        if options.in_process:
+            raise TargetError("--in-process cannot be used with --dask: its workers do other things in their processes")
         return crew.cluster(options.dask)
     count = os.cpu_count() if options.workers is None else options.workers
     return crew.processes(count) if count else crew.here

@@ -46,7 +46,9 @@ class Report:
         for dtype, classes in sorted(self.found.classes.items()):
             said = ", ".join(f"{words} in {n}" for words, n in sorted(classes.items(), key=lambda c: (-c[1], c[0])))
             out.append(f"precision classes of {dtype}, by shards: {said}")
-        out += [f"ENDS ITS WORKER: shard {name}: {how}" for name, how in sorted(self.found.lost.items())]
+        out += [
+            f"ENDS ITS WORKER: {name.removeprefix('shards/')}: {how}" for name, how in sorted(self.found.lost.items())
+        ]
         return out
 
     def show(self, console: Console) -> None:

@@ -206,7 +206,7 @@ def cluster(address: str) -> Crew:
     def crew(work: Work, jobs: Iterator[Job]) -> Outcomes:
         with _connected(address) as client:
             running: dict[Any, Job] = {}
-            done = distributed.as_completed()
+            done = distributed.as_completed(loop=client.loop)
             try:
                 while True:
                     for _ in range(_workers(client, address) - len(running)):
