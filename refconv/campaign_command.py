@@ -68,7 +68,7 @@ violations are one finding, with its smallest case and a script that shows it.
 EXAMPLES = """\
 examples:
   refconv campaign mine.py:conv2d --time 8h --folder nightly
-  refconv campaign pkg.kernels --seeds 1000 --dask tcp://10.0.0.5:8786 --examples redis://10.0.0.5
+  refconv campaign pkg.kernels --seeds 1000 --dask tcp://10.0.0.5:8786
 
 exit code: 0 correct, 1 wrong, 2 interrupted (the same command goes on),
 3 refconv itself broke down, 4 usage error, 5 too little verified
