@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from refconv import __version__, bench_command, completion, init_command, reproduce
+from refconv import __version__, bench_command, campaign_command, completion, init_command, reproduce
 from refconv.adapters import ADAPTERS
+from refconv.chapters import properties_folder
 from refconv.options import OPTIONS, interpreter
 from refconv.spec import OPERATIONS, Operation
 from refconv.subject import TargetError
@@ -48,6 +49,7 @@ examples:
   refconv check mine.py:conv2d    is the function conv2d in mine.py right?
   refconv check torch             is PyTorch?
   refconv bench mine.py:conv2d    how fast is it, beside PyTorch?
+  refconv campaign mine.py --time 8h  and for a whole night?
   refconv list                    how operations are called, what has a name
 
 `refconv check --help` shows how to say what an implementation claims.
@@ -93,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return init_command.run(options)
         if options.command == "completion":
             return completion.run(parser, options.shell)
+        if options.command == "campaign":
+            return campaign_command.run(options)
         if options.command == "replay":
             return _replay(options)
     except KeyboardInterrupt:
@@ -138,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     bench_command.add(commands)
     init_command.add(commands)
     completion.add(commands)
+    campaign_command.add(commands)
     return parser
 
 
@@ -256,15 +261,6 @@ def _pytest_arguments(options: argparse.Namespace) -> list[str]:
         elif value is not None:
             out.append(f"{flag}={value}")
     return out
-
-
-def properties_folder() -> Path:
-    """Where the laws are: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    for folder in (package / "properties", package.parent / "properties"):
-        if (folder / "conftest.py").is_file():
-            return folder
-    raise FileNotFoundError("the folder `properties` is missing from this installation: install refconv again")
 
 
 def schema_file() -> Path:

@@ -42,7 +42,10 @@ ROUNDS = 8  # how often more cases are drawn when a subject declines most of the
 
 @dataclass(frozen=True)
 class Effort:
-    """How many cases a law draws (a law may ask for a share of them), from which seed, whether it shrinks."""
+    """How many cases a law draws (a law may ask for a share of them), from which seed, whether it shrinks.
+
+    With no examples only what is known to have broken it is asked.
+    """
 
     examples: int = 40
     seed: int = 0
@@ -74,6 +77,7 @@ class Record:
     status: str = "unverified"
     violation: Violation | None = None
     values: dict[str, Any] = field(default_factory=dict)  # what was drawn when it was broken, the case included
+    choices: tuple[Any, ...] = ()  # by which Hypothesis draws what broke it first
     expected: str = ""  # why it is known that the law is broken, where it is
     folder: str = ""  # where the violation can be seen again
     diagnosis: Any = None  # a diagnose.Diagnosis of the violation, where one was asked for
@@ -208,6 +212,10 @@ class Law:
         """Whether it is known how the law was broken in an earlier run."""
         return draws.known(judged.effort.known, _key(judged, name))
 
+    def remember(self, judged: Judged, record: Record, name: str) -> None:
+        """Keep what broke the law, as it was found, for whoever asks the same database."""
+        draws.remember(Drawn(record.values, record.choices), judged.effort.known, _key(judged, name))
+
     def skipped(self, judged: Judged, reason: str, name: str, chapter: str) -> Record:
         """The record of a law that is not asked for."""
         record = self._record(judged, name, chapter)
@@ -236,7 +244,7 @@ class Law:
 
         if not turn:
             draws.recall(values, effort.known, _key(judged, record.law), look)
-        if not broken:
+        if not broken and effort.examples:
             key = zlib.crc32(f"{effort.seed + turn}:{record.law}:{record.operation}".encode())
             count = max(1, round(effort.examples * self.share))
             draws.each(values, max(count, ENOUGH) if turn else count, key, look)
@@ -244,6 +252,7 @@ class Law:
             return None
         violation, drawn = broken[0]
         violation.found, record.values, record.violation = violation.case, drawn.values, violation
+        record.choices = drawn.choices
         if not (effort.shrinks and record.required):
             return violation
         small, always = self._smaller(judged, record, violation, drawn)
@@ -401,6 +410,7 @@ def law(*, characteristic: str = "", share: float = 0.25, **draws: Any) -> Calla
         test.again = lambda judged, values: body(judged, **values)
         test.skipped = lambda judged, reason: rule.skipped(judged, reason, *about)
         test.remembered = lambda judged: rule.remembered(judged, about[0])
+        test.remember = lambda judged, record: rule.remember(judged, record, about[0])
         test.__signature__ = inspect.Signature([inspect.Parameter(kind, inspect.Parameter.KEYWORD_ONLY)])
         test.__name__ = test.__qualname__ = body.__name__
         test.__module__, test.__doc__ = body.__module__, body.__doc__

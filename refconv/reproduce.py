@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import re
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from refconv import bound, exact, interpreter, isolation
+from refconv import bound, chapters, exact, interpreter, isolation
 from refconv.adapters import ADAPTERS
 from refconv.bound import Claims
 from refconv.dtypes import Array, numpy_dtype
@@ -26,7 +25,7 @@ from refconv.law import Effort, Judged, Record
 from refconv.spec import OPERATIONS, Case
 from refconv.subject import Declined, Subject, load
 
-__all__ = ["FolderError", "described", "replay", "write"]
+__all__ = ["FolderError", "absolute", "described", "replay", "write"]
 
 CALL, OPERANDS, SCRIPT = "call.json", "operands.npz", "reproduce.py"
 SCHEMA = 2
@@ -50,7 +49,7 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
     arrays |= _expected(violation, subject)
     about = {
         "schema": SCHEMA,
-        "target": _absolute(subject.name),
+        "target": absolute(subject.name),
         "law": record.law,
         "chapter": record.chapter,
         "reason": violation.reason,
@@ -131,11 +130,9 @@ def _subject(about: dict[str, Any], in_process: bool, python: Interpreter | None
 
 
 def _law(path: Path, name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
-    if spec is None or spec.loader is None:
+    if not path.is_file():
         raise FolderError(f"this version of refconv has no chapter {path.stem.removeprefix('test_')!r}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = chapters.load(path)
     if not hasattr(module, name):
         raise FolderError(f"this version of refconv has no law {name.removeprefix('test_')!r}")
     return getattr(module, name)
@@ -144,7 +141,7 @@ def _law(path: Path, name: str) -> Any:
 # ------------------------------------------------------------------------------------------- plain data
 
 
-def _absolute(target: str) -> str:
+def absolute(target: str) -> str:
     """A file's name from the root, so that the folder can be used from anywhere."""
     operation, equals, place = target.rpartition("=")
     source, colon, name = place.partition(":")

@@ -22,7 +22,7 @@ from refconv.strategies import plan
 from refconv.subject import Subject
 from refconv.xfails import Xfail
 
-__all__ = ["EXIT_CODES", "Verdict", "judge"]
+__all__ = ["EXIT_CODES", "Verdict", "as_json", "environment", "judge", "law_as_json"]
 
 KNOWN = "correct but for known failures"
 EXIT_CODES = {"wrong": 1, "not verified": 5, KNOWN: 0, "correct": 0}  # the worst first
@@ -191,11 +191,12 @@ def _verdict(v: Verdict) -> dict[str, Any]:
             {"operation": x.operation, "law": x.law, "reason": x.reason, "still_fails": v.still_fails(x)}
             for x in v.xfails
         ],
-        "laws": [_record(r) for r in v.records],
+        "laws": [law_as_json(r) for r in v.records],
     }
 
 
-def _record(r: Record) -> dict[str, Any]:
+def law_as_json(r: Record) -> dict[str, Any]:
+    """One law on one operation, as it stands in a verdict."""
     return {
         "law": r.law,
         "chapter": r.chapter,

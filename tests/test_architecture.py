@@ -67,6 +67,12 @@ LAYERS = {
     "bench_command": 10.5,
     "init_command": 10.5,
     "completion": 10.5,
+    "chapters": 7.5,
+    "crew": 7,
+    "campaign": 10.1,
+    "ledger": 10.2,
+    "campaign_report": 10.3,
+    "campaign_command": 10.5,
     "cli": 11,
 }
 DOORS = {"convolution", "pooling", "signal", "receptive"}

@@ -11,7 +11,12 @@ from refconv import cli, xfails
 from refconv.spec import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
-GUIDES = [ROOT / "README.md", ROOT / "docs" / "github-actions.md", ROOT / "docs" / "security.md"]
+GUIDES = [
+    ROOT / "README.md",
+    ROOT / "docs" / "github-actions.md",
+    ROOT / "docs" / "security.md",
+    ROOT / "docs" / "campaigns.md",
+]
 
 
 def _blocks(language, path=ROOT / "docs" / "github-actions.md"):
@@ -53,7 +58,7 @@ def test_commands_parse(path):
     text = path.read_text()
     lines = [line.strip().removeprefix("$ ") for line in text.splitlines()]
     lines += re.findall(r"`(refconv [^`]*)`", text.replace("\n", " "))
-    commands = [line for line in lines if re.match(r"refconv (check .|replay .|list$|schema$)", line)]
+    commands = [line for line in lines if re.match(r"refconv (check .|campaign .|replay .|list$|schema$)", line)]
     for command in commands:
         assert cli._parser().parse_args(shlex.split(command)[1:]).command
     assert commands
@@ -63,7 +68,8 @@ def test_commands_parse(path):
 def test_options_exist(path):
     """No guide speaks of an option that refconv, or pytest on its own, has not."""
     known = set(re.findall(r"--[a-z][a-z-]+", _help()))
-    others = {"--write", "--benchmark-only"}  # of `python -m tests.score` and pytest-benchmark
+    # of `python -m tests.score`, pytest-benchmark and Dask
+    others = {"--write", "--benchmark-only", "--nthreads", "--nworkers"}
     used = set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", path.read_text()))
     assert used <= known | others | {"--impl"}, used - known - others
 

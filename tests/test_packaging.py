@@ -132,8 +132,8 @@ def test_the_installed_program(installed, tmp_path):
 
 def test_a_package_without_laws_says_so(monkeypatch, tmp_path):
     """Rather than judging by none."""
-    from refconv import cli
+    from refconv import chapters
 
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "refconv" / "cli.py"))
+    monkeypatch.setattr(chapters, "__file__", str(tmp_path / "refconv" / "chapters.py"))
     with pytest.raises(FileNotFoundError, match="install refconv again"):
-        cli.properties_folder()
+        chapters.properties_folder()

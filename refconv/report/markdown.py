@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from refconv.report.terminal import LEGEND, claim, evidence, remarks, table
 from refconv.verdict import Verdict
 
-__all__ = ["summary"]
+__all__ = ["block", "overview", "summary"]
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -20,10 +20,19 @@ def summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def _one(v: Verdict) -> str:
+    parts = [overview(v, claim(v))]
+    if v.violations:
+        parts += [block(evidence(v.violations[0]))]
+        parts.append(f"Laws broken: {len(v.violations)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def overview(v: Verdict, about: str) -> str:
+    """Verdict, what it is about, table by operation, remarks."""
     header, rows = table(v, short=True)
     parts = [
         f"### refconv: {v.words}",
-        _code(claim(v)),
+        _code(about),
         "\n".join(
             [
                 f"| {' | '.join(header)} |",
@@ -32,12 +41,9 @@ def _one(v: Verdict) -> str:
             ]
         ),
         LEGEND,
-        _block(list(remarks(v))),
+        block(list(remarks(v))),
     ]
-    if v.violations:
-        parts += [_block(evidence(v.violations[0]))]
-        parts.append(f"Laws broken: {len(v.violations)}.")
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part)
 
 
 def _code(text: str) -> str:
@@ -50,7 +56,7 @@ def _code(text: str) -> str:
     return f"<code>{''.join(c if c.isalnum() or c == ' ' else f'&#{ord(c)};' for c in plain)}</code>" if plain else ""
 
 
-def _block(lines: Sequence[str]) -> str:
+def block(lines: Sequence[str]) -> str:
     """Between the tags that end where `</pre>` stands, which escaped text cannot hold."""
     return f"<pre>{html.escape(chr(10).join(map(_printable, lines)))}</pre>" if lines else ""
 

@@ -18,7 +18,7 @@ from refconv.law import Record
 from refconv.spec import Case
 from refconv.verdict import CENTRAL, KNOWN, Verdict
 
-__all__ = ["claim", "evidence", "remarks", "show", "table"]
+__all__ = ["claim", "evidence", "judged", "overview", "remarks", "show", "table", "violation"]
 
 STYLES = {"correct": "bold green", KNOWN: "bold yellow", "wrong": "bold red", "not verified": "bold yellow"}
 SHOWN_LINES = 5
@@ -30,8 +30,20 @@ SHOWN_DECLINES = 3
 
 def show(verdict: Verdict, console: Console) -> None:
     """Verdict, claim, table of laws by operation, what was not verified, and the violation with its case."""
+    overview(verdict, claim(verdict), console)
+    broken = verdict.violations
+    for record in _distinct(broken)[:SHOWN_VIOLATIONS]:
+        console.print()
+        violation(evidence(record), console)
+    if broken:
+        console.print()
+        console.print(Text(_broken(broken)), soft_wrap=True)
+
+
+def overview(verdict: Verdict, about: str, console: Console) -> None:
+    """Verdict, what it is about, table of laws by operation, and what was not verified."""
     console.print(Text(f"VERDICT: {verdict.words}", style=STYLES[verdict.status]))
-    console.print(Text(claim(verdict)), soft_wrap=True)
+    console.print(Text(about), soft_wrap=True)
     drawn = _table(verdict)
     if Measurement.get(console, console.options.update(max_width=500), drawn).maximum > console.width:
         drawn = _table(verdict, short=True)
@@ -39,17 +51,15 @@ def show(verdict: Verdict, console: Console) -> None:
     console.print(Text(LEGEND, style="dim"), soft_wrap=True)
     for line in remarks(verdict):
         console.print(Text(line), soft_wrap=True)
-    broken = verdict.violations
-    for record in _distinct(broken)[:SHOWN_VIOLATIONS]:
-        console.print()
-        _violation(record, console)
-    if broken:
-        console.print()
-        console.print(Text(_broken(broken)), soft_wrap=True)
 
 
 def claim(v: Verdict) -> str:
     """What was judged, against which claim, with what effort, in one line."""
+    return f"{judged(v)}; {v.profile}, seed {v.seed}"
+
+
+def judged(v: Verdict) -> str:
+    """What was judged, against which claim."""
     claims = v.subject.claims
     default = type(claims)()
     said = [
@@ -57,10 +67,9 @@ def claim(v: Verdict) -> str:
         for name in claims.__dataclass_fields__
         if (value := getattr(claims, name)) != getattr(default, name)
     ]
-    judged = "the class its registry states" if v.subject.claim_for else ", ".join(said) or "the default claim"
+    against = "the class its registry states" if v.subject.claim_for else ", ".join(said) or "the default claim"
     run_by = f"; run by {v.subject.interpreter.words}" if v.subject.interpreter else ""
-    dtypes = ", ".join(v.subject.scope.dtypes)
-    return f"{v.subject.name} against {judged}; {dtypes}; {v.profile}, seed {v.seed}{run_by}"
+    return f"{v.subject.name} against {against}; {', '.join(v.subject.scope.dtypes)}{run_by}"
 
 
 LEGEND = "laws held of laws judged; worst: error in units of the allowed one; feature triples met"
@@ -228,8 +237,9 @@ def _broken(records: Sequence[Record]) -> str:
     return "\n".join([f"{len(laws)} law{'s' * (len(laws) > 1)} broken:", *lines])
 
 
-def _violation(record: Record, console: Console) -> None:
-    first, *rest = evidence(record)
+def violation(lines: Sequence[str], console: Console) -> None:
+    """A broken law, from its `evidence`."""
+    first, *rest = lines
     console.print(Text(first, style="bold"), soft_wrap=True)
     console.print(Text("\n".join(rest)), soft_wrap=True, highlight=False)
 
