@@ -20,6 +20,7 @@ __all__ = ["FINE", "Exact", "Form", "lowest_bit", "remainder", "two_sum", "value
 
 U64 = 2.0**-53
 ETA64 = 2.0**-1074
+CACHED = 2**14  # numbers worked on at once, 128 KiB
 # An error of a value is at most so much of what one rounding of S to the operands' format can be.
 FINE = 2.0**-12
 # Bilinear. Where it has a method `dense`, that counts the products of each element from the shapes of two operands
@@ -91,13 +92,17 @@ def lowest_bit(values: Float64Array) -> float:
     >>> lowest_bit(np.array([6.0, 0.75]))
     0.25
     """
-    nonzero = values[values != 0]
-    if nonzero.size == 0:
-        return np.inf
-    bits = nonzero.view(np.int64)
-    exponent, fraction = bits >> 52 & 0x7FF, bits & (1 << 52) - 1
-    whole = fraction | np.where(exponent > 0, 1 << 52, 0)
-    return float(np.ldexp((whole & -whole).astype(np.float64), np.maximum(exponent, 1) - 1075).min())
+    flat = values.reshape(-1)
+    return min((_lowest(flat[i : i + CACHED]) for i in range(0, flat.size, CACHED)), default=np.inf)
+
+
+def _lowest(numbers: Float64Array) -> float:
+    """Less itself without the last bit of its fraction, a number is that bit; or zero, where it is a power of two."""
+    numbers = np.abs(numbers)
+    bits = numbers.view(np.int64)
+    last = numbers - (bits & (bits - 1) | bits & 0x7FF << 52).view(np.float64)
+    last[last == 0] = numbers[last == 0]
+    return float(last.min(where=last > 0, initial=np.inf))
 
 
 def two_sum(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -125,9 +130,12 @@ def value(form: Form) -> Exact:
     whole = (size < 2.0**53 * unit) & (unit >= ETA64)
     if whole.all():
         return _finish(_plain(form, np.zeros(size.shape)), form)
-    rounding = (form.terms + 1) * U64
-    if form.precision <= 24 and rounding.max() <= FINE * 2.0**-form.precision:
-        return _finish(_plain(form, np.where(whole, 0.0, rounding * size)), form)
+    terms = form.terms
+    if form.precision <= 24 and (terms.max() + 1) * U64 <= FINE * 2.0**-form.precision:
+        error = (terms + 1) * size
+        error *= U64
+        error[whole] = 0.0
+        return _finish(_plain(form, error), form)
     got = _sliced(form)
     if whole.any():
         nearest = np.rint((got.high + got.low) / unit) * unit
@@ -196,12 +204,6 @@ def _pairs(a: _Slices, b: _Slices, level: int) -> tuple[list[Pair], list[Pair]]:
     return whole, cut + ([(left, right)] if left is not None and right is not None else [])
 
 
-def _loss(cut: list[Pair], bits: int) -> float:
-    """The sum over the products with a tail of the largest that one term of them can be."""
-    with np.errstate(over="ignore"):
-        return float(sum(np.ldexp(1.0, bits + p[1] + q[1]) for p, q in cut))
-
-
 def _bits(form: Form, longest: int) -> tuple[int, int]:
     """Bits of the slices of a and of b, so that `longest` products of two slices add up to at most 2^53; as many to
     each, but no more than it has."""
@@ -219,30 +221,43 @@ def _width(values: Float64Array, unit: float) -> int:
 
 def _sliced(form: Form) -> Exact:
     """By error-free slices: each product of slices is a sum of integers of at most 2^53 and so exact in any order
-    [Ozaki, Ogita, Oishi, Rump 2012]. What is left is multiplied in plain float64: n terms of at most L, the sum of the
-    products' largest terms, so that they are wrong by less than n gamma_n L [Higham 2002, Lemma 3.1]; the number of
-    slices is the least with which that is fine for every element. All m products are added by a compensated sum, its
-    error below (m u)^2 sum |part| [Ogita, Rump, Oishi 2005, Prop. 4.5], and sum |part| below 4 m S: no slice of a
-    number is larger than twice the number, and no tail larger than it. Half the smallest subnormal for each product
-    that is scaled to below it; what underflows inside a product, of numbers up to 2^bits, is far below n gamma_n L.
+    [Ozaki, Ogita, Oishi, Rump 2012]. The m of them are added by a compensated sum, whose error is below (m u)^2
+    sum |part| [Ogita, Rump, Oishi 2005, Prop. 4.5], and sum |part| below 4 m S: no slice of a number is larger than
+    twice the number. The k products with a tail are summed in plain float64: n terms in each, of at most L in all of
+    them, and k additions more, wrong by less than n gamma_(n + k) L [Higham 2002, Lemma 3.1]. The number of slices is
+    the least with which that is fine for every element. What is scaled to below the smallest subnormal loses half of
+    it at most; what underflows inside a product, of numbers up to 2^bits, is far below n gamma_n L.
     """
     terms, size = form.terms, form.magnitude
     bits = _bits(form, int(terms.max()))
     a, b = (_Slices(v, n) for v, n in zip((form.a, form.b), bits, strict=True))
-    growth = terms * (terms * U64 / (1 - terms * U64))  # n gamma_n
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        fine = FINE * 2.0**-form.precision * np.min(size / growth, where=growth > 0, initial=np.inf)
+        fine = FINE * 2.0**-form.precision * np.min(size / terms, where=terms > 0, initial=np.inf)
         level = 0
-        while (loss := _loss((pairs := _pairs(a, b, level))[1], sum(bits))) > fine:
+        while (lost := _lost(terms.max(), (pairs := _pairs(a, b, level))[1], sum(bits))) > fine:
             level += 1
-        high, low = np.zeros_like(size), np.zeros_like(size)
-        products = [*pairs[0], *pairs[1]]
-        for (p, i), (q, j) in products:
-            high, e = two_sum(high, _ldexp(np.asarray(form.operator(p, q), dtype=np.float64), i + j))
+        whole, cut = pairs
+        high, low, rest = np.zeros_like(size), np.zeros_like(size), np.zeros_like(size)
+        for pair in whole:
+            high, e = two_sum(high, _product(form, pair))
             low += e
-        underflow = ETA64 * sum(p[1] + q[1] < -1074 for p, q in products)
-        error = (growth * loss + 4 * len(products) ** 3 * U64**2 * size) * (1 + 1e-10) + underflow
+        for pair in cut:
+            rest += _product(form, pair)
+        high, low = two_sum(high, low + rest)
+        underflow = ETA64 * sum(p[1] + q[1] < -1074 for p, q in whole + cut)
+        error = (terms * lost + 4 * (len(whole) + 1) ** 3 * U64**2 * size) * (1 + 1e-10) + underflow
     return Exact(high, low, np.where(terms > 0, error, 0.0))
+
+
+def _lost(longest: float, cut: list[Pair], bits: int) -> float:
+    """gamma_(n + k) L, for products with a tail."""
+    steps = (longest + len(cut)) * U64
+    return float(sum(np.ldexp(1.0, bits + p[1] + q[1]) for p, q in cut)) * steps / (1 - steps)
+
+
+def _product(form: Form, pair: Pair) -> Float64Array:
+    (p, i), (q, j) = pair
+    return _ldexp(np.asarray(form.operator(p, q), dtype=np.float64), i + j)
 
 
 def _ldexp(values: Any, exponent: int) -> Float64Array:

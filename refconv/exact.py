@@ -114,16 +114,35 @@ def _pool_windows(case: Case) -> _Windows:
 # ------------------------------------------------------------------------------------- bilinear operators
 # Columns: (N, groups, C/groups * taps, outputs). They are made and multiplied block by block, in bounded memory.
 
-BLOCK = 2**19  # numbers in a block of columns, 4 MiB of float64
+BLOCK = 3 * 2**17  # numbers in a block of columns, 3 MiB of float64: about what a core's cache holds
 
 
 def _blocks(images: int, rows: int, numbers: int) -> Iterator[tuple[slice, slice]]:
     """Blocks of whole images, or of rows of one, each row with so many numbers."""
     together = max(1, BLOCK // max(1, rows * numbers))
-    height = rows if together > 1 else max(1, BLOCK // max(1, numbers))
+    height = max(1, -(-rows // -(-rows * numbers // BLOCK))) if rows * numbers > BLOCK else max(1, rows)
     for n in range(0, images, together):
         for r in range(0, rows, height):
             yield slice(n, min(n + together, images)), slice(r, min(r + height, rows))
+
+
+class _Memory:
+    """Room for one block at a time: fresh memory for each costs more than what is done in it."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.room = np.empty(0, dtype)
+
+    def shaped(self, *shape: int) -> Any:
+        """An array in it; the first of a loop is the largest."""
+        if self.room.size < prod(shape):
+            self.room = np.empty(prod(shape), self.room.dtype)
+        return self.room[: prod(shape)].reshape(shape)
+
+    def copy(self, block: Any) -> Any:
+        """The block in one piece."""
+        into = self.shaped(*block.shape)
+        into[...] = block
+        return into
 
 
 @dataclass(frozen=True)
@@ -159,9 +178,10 @@ class _Correlate(_Operator):
         w, rows = self.windows, self._rows(weight)
         cells = self._split(w.gather(x))
         out = np.empty((len(x), self.groups, rows.shape[1], *w.size), np.result_type(x, weight))
+        memory = _Memory(x.dtype)
         for n, r in self._blocks(x):
             block, into = cells[n][(..., r, *(slice(None),) * (len(w.size) - 1))], out[n, :, :, r]
-            columns = block.reshape(len(block), self.groups, rows.shape[2], -1)
+            columns = memory.copy(block).reshape(len(block), self.groups, rows.shape[2], -1)
             into[...] = np.matmul(rows, columns).reshape(into.shape)
         return out.reshape(len(x), len(weight), *w.size)
 
@@ -179,11 +199,13 @@ class _InputGradient(_Operator):
         w, columns = self.windows, np.swapaxes(self._rows(weight), 1, 2)
         grads, channels = self._split(g), self.groups * weight.shape[1]
         padded = np.zeros((len(g), channels, *w.padded), np.result_type(g, weight))
+        memory = _Memory(padded.dtype)
         first, *others = w.size
         for n, r in _blocks(len(g), first, channels * prod(w.kernel) * prod(others)):
             block = grads[n, :, :, r]
-            product = np.matmul(columns, block.reshape(*block.shape[:3], -1))
-            w.add(padded[n], product.reshape(len(block), channels, *w.kernel, *block.shape[3:]), r.start)
+            room = memory.shaped(len(block), self.groups, columns.shape[1], prod(block.shape[3:]))
+            np.matmul(columns, block.reshape(*block.shape[:3], -1), out=room)
+            w.add(padded[n], room.reshape(len(block), channels, *w.kernel, *block.shape[3:]), r.start)
         return padded[w.inside]
 
     def dense(self, g: Sizes, weight: Sizes) -> Any:
@@ -200,10 +222,10 @@ class _WeightGradient(_Operator):
         w, grads = self.windows, np.moveaxis(self._split(g), 0, 2)  # (groups, O/groups, N, *size)
         cells = np.moveaxis(self._split(w.gather(x)), 0, -len(w.size) - 1)  # (groups, C/groups, *kernel, N, *size)
         rows, length = grads.shape[1], x.shape[1] // self.groups * prod(w.kernel)
-        total = np.zeros((self.groups, rows, length), np.result_type(g, x))
+        total, memory = np.zeros((self.groups, rows, length), np.result_type(g, x)), _Memory(x.dtype)
         for n, r in self._blocks(x):
             here = (..., n, r, *(slice(None),) * (len(w.size) - 1))
-            columns = cells[here].reshape(self.groups, length, -1)
+            columns = memory.copy(cells[here]).reshape(self.groups, length, -1)
             total += np.matmul(grads[here].reshape(self.groups, rows, -1), np.swapaxes(columns, 1, 2))
         return total.reshape(g.shape[1], x.shape[1] // self.groups, *w.kernel)
 
