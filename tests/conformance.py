@@ -119,7 +119,7 @@ class Finding:
     """What one library does the same way in several operations or dtypes."""
 
     library: str
-    what: str  # the diagnosis, or the law about NaN
+    what: str  # the kind of operation and the diagnosis, or the law about NaN
     places: list[tuple[dict[str, Any], dict[str, Any]]]  # records, each with the law that is broken
 
     @cached_property
@@ -169,7 +169,7 @@ def _adapter(name: str) -> Any:
         try:
             subject = ADAPTERS[name]()
             return subject.attempt(Case(case.operation, wide, case.arguments, "float64"))[result]
-        except (TargetError, NotImplementedError, KeyError, RuntimeError, ValueError):
+        except (TargetError, NotImplementedError, KeyError, RuntimeError, ValueError, TypeError):
             return None
 
     return reference
@@ -201,7 +201,7 @@ def _distinct(record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         group = [law for law in broken if ("nan" in law["law"].split("_")) == nan]
         if group:
             first = min(group, key=lambda law: (law["diagnosis"] is None, _elements(law["violation"]["case"])))
-            yield _named(first), first
+            yield f"{OPERATIONS[record['operation']].kind}: {_named(first)}", first
 
 
 def _named(law: dict[str, Any]) -> str:

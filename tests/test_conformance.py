@@ -39,9 +39,9 @@ def test_equal_diagnoses_are_one_finding():
         _record("conv3d", laws=[_law(status="verified")], verdict="correct"),
     ]
     assert [(f.library, f.what, len(f.places)) for f in findings(every)] == [
-        ("scipy", "flipped kernel", 2),
-        ("scipy", "a nan reaches: `output` is _", 1),
-        ("onnx", "flipped kernel", 1),
+        ("scipy", "conv: flipped kernel", 2),
+        ("scipy", "conv: a nan reaches: `output` is _", 1),
+        ("onnx", "conv: flipped kernel", 1),
     ]
     text = page(every, [])
     assert (

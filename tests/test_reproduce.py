@@ -107,6 +107,21 @@ def test_pytorch_is_called_with_tensors(tmp_path):
         assert reproduce.replay(folder, PROPERTIES) == (None, "holds now")
 
 
+def test_a_short_name_is_called_through_its_translation(tmp_path):
+    """The script finds the functions of an adapter; arrays of JAX are made there."""
+    from refconv.adapters import ADAPTERS
+    from refconv.law import Record
+    from refconv.spec import OPERATIONS, Case
+
+    operands = {"input": np.ones((1, 1, 4), np.float32), "weight": np.ones((1, 1, 2), np.float32)}
+    record = Record("every_element_is_within_the_allowed_error", "oracle", "", "scipy-ndimage", "conv1d", True)
+    record.violation = Violation("as if", Case(OPERATIONS["conv1d"], operands, {}, "float32"))
+    done = _run(reproduce.write(record, ADAPTERS["scipy-ndimage"](), tmp_path))
+    assert done.returncode == 0 and "outside: 0 of 3" in done.stdout, done.stderr
+    text = (reproduce.write(record, ADAPTERS["jax"](), tmp_path) / "reproduce.py").read_text()
+    assert "jax.numpy.array(a)" in text and len(text.splitlines()) <= 40
+
+
 def _torch():
     from refconv.adapters import ADAPTERS
 

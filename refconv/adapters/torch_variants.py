@@ -1,7 +1,8 @@
 """PyTorch's functional operations, run in other ways than by default; gradients by its automatic differentiation.
 
 `channels-last`: two and three dimensions, operands converted to that memory format. `nomkldnn`: oneDNN is off for the
-time of each call, forward and backward. `compile`: each function through `torch.compile`, a new kernel for each shape.
+time of each call, forward and backward. `compile`: each function through `torch.compile`, a new kernel for each
+shape, which takes seconds: judge it with `--timeout 120`.
 """
 
 from __future__ import annotations
