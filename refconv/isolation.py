@@ -34,6 +34,7 @@ import numpy as np
 from refconv.bound import Claims
 from refconv.clock import Reading
 from refconv.dtypes import Array, numpy_dtype
+from refconv.features import Scope
 from refconv.spec import Case
 from refconv.subject import Call, Declined, Failure, Subject, TargetError, arrange, short
 
@@ -71,10 +72,14 @@ def isolated(targets: Sequence[str], limits: Limits) -> list[Subject]:
     subjects: list[Subject] = []
     for number, said in enumerate(process.started()):
         functions = dict.fromkeys(said["functions"], _elsewhere)
-        held = {name: tuple(v) if isinstance(v, list) else v for name, v in said["held"].items()}
-        about = {"array": said["array"], "held": held, "process": process, "number": number}
+        held, scope = _tuples(said["held"]), Scope(**_tuples(said["scope"]))
+        about = {"array": said["array"], "held": held, "scope": scope, "process": process, "number": number}
         subjects.append(Isolated(said["name"], functions, Claims(**said["claims"]), **about))
     return subjects
+
+
+def _tuples(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in said.items()}
 
 
 def _elsewhere(*operands: Any, **arguments: Any) -> NoReturn:

@@ -165,7 +165,7 @@ def _tuples(value: Any) -> Any:
 def _described(subject: Subject) -> dict[str, Any]:
     claims = {name: getattr(subject.claims, name) for name in subject.claims.__dataclass_fields__}
     about = {"name": subject.name, "functions": list(subject.functions), "claims": claims, "array": subject.array}
-    return {**about, "held": dict(subject.held)}
+    return {**about, "held": dict(subject.held), "scope": vars(subject.scope)}
 
 
 def _limit(memory: int) -> None:

@@ -21,6 +21,7 @@ class Adapter:
     module: str
     argument: str = ""
     needs: str = ""
+    extra: str = ""  # of refconv, that installs them: called like the library unless said otherwise
 
     @property
     def installed(self) -> bool:
@@ -28,7 +29,8 @@ class Adapter:
 
     def __call__(self) -> Subject:
         if not self.installed:
-            raise TargetError(f"target {self.name!r} needs {self.needs}: pip install 'refconv[{self.needs}]'")
+            extra = self.extra or self.needs
+            raise TargetError(f"target {self.name!r} needs {self.needs}: pip install 'refconv[{extra}]'")
         build: Callable[..., Subject] = import_module(self.module).subject
         return build(self.argument) if self.argument else build()
 
@@ -52,7 +54,23 @@ _OWN = {
     "spread": "average's gradient in even shares",
 }
 
+# Other people's libraries: (summary, the module that is imported, the extra where it is called otherwise).
+_LIBRARIES = {
+    "tensorflow": ("tf.nn on the CPU, gradients by its tape", "tensorflow", ""),
+    "keras": ("keras.ops on the backend that Keras is set to", "keras", ""),
+    "openvino": ("OpenVINO's CPU plugin, a model of one node for each kind of call", "openvino", ""),
+    "opencv": ("filter2D, dilate and boxFilter for what they are: one channel, two axes", "cv2", "opencv"),
+    "tinygrad": ("tinygrad's Tensor on its CPU device", "tinygrad", ""),
+    "mlx": ("MLX on the CPU, gradients by its vjp", "mlx", ""),
+    "cupy": ("cupyx.scipy.signal on a GPU", "cupy", ""),
+    "cudnn": ("cuDNN's graphs on a GPU, through its Python frontend", "cudnn", ""),
+}
+
 ADAPTERS: Mapping[str, Adapter] = {
+    **{
+        name: Adapter(name, summary, f"refconv.adapters.{name}", needs=needs, extra=extra)
+        for name, (summary, needs, extra) in _LIBRARIES.items()
+    },
     "torch": Adapter("torch", "PyTorch's functional operations", "refconv.adapters.torch", needs="torch"),
     **{
         ("refconv" if way == "auto" else f"refconv-{way}"): Adapter(
