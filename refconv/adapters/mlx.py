@@ -6,7 +6,7 @@ pads all sides alike and MLX documents it without groups: uneven padding is cut 
 all sides alike, have neither dilation nor ceil mode, and averages divide by the kernel: other padding is written beside
 the input first (minus infinity for maxima), dilation and averages over part of a window are declined.
 
-MLX offers float32, float64, float16 and bfloat16 on the CPU. Claims: the bias is added after rounding.
+MLX offers float32, float64, float16 and bfloat16 on the CPU. Claims: the bias is added after rounding, and the gradient of a maximum is split among equal ones.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def subject() -> Subject:
         "avg_pool_backward": _avg_pool_backward,
     }
     library = SimpleNamespace(mx=mx, nn=mlx.nn)
-    return Subject("mlx", translate.functions(library, kinds), Claims(epilogue="separate"), SCOPE)
+    return Subject("mlx", translate.functions(library, kinds), Claims(epilogue="separate", ties="any"), SCOPE)
 
 
 def _conv(lib: Any, input: Array, weight: Array, bias: Array | None = None, **arguments: Any) -> Array:

@@ -123,6 +123,8 @@ def _max_pool(lib: Any, input: Array, **arguments: Any) -> Array:
 def _avg_pool(lib: Any, input: Array, **arguments: Any) -> Array:
     ops, ask = lib
     spec = translate.window(input, **arguments)
+    if any(map(any, spec.padding)) and spec.count_include_pad and not translate.zeros_count(spec, input.shape[2:]):
+        raise NotImplementedError("AvgPool does not say whether cells count that ceil mode alone adds to padded input")
     about = {"strides": spec.stride, "kernel_shape": spec.kernel_size, "exclude_pad": not spec.count_include_pad}
     y: Array = ask(ops.avg_pool, input, rounding_type=_rounding(spec.ceil_mode), **about, **_sides(spec.padding))
     return y
