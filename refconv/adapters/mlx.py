@@ -6,7 +6,8 @@ pads all sides alike and MLX documents it without groups: uneven padding is cut 
 all sides alike, have neither dilation nor ceil mode, and averages divide by the kernel: other padding is written beside
 the input first (minus infinity for maxima), dilation and averages over part of a window are declined.
 
-MLX offers float32, float64, float16 and bfloat16 on the CPU. Claims: the bias is added after rounding, and the gradient of a maximum is split among equal ones.
+MLX offers float32, float64, float16 and bfloat16 on the CPU. Claims: the bias is added after
+rounding, and the gradient of a maximum is split among equal ones.
 """
 
 from __future__ import annotations
