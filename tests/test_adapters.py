@@ -1,18 +1,25 @@
 """The short names: each loads or says what is missing, and claims of a call what the registries state."""
 
+import ast
+import json
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import refconv
-from refconv import adapters, cost
-from refconv.adapters import ADAPTERS
+from refconv import adapters, cost, isolation, worker
+from refconv.adapters import _LIBRARIES, ADAPTERS
 from refconv.adapters.references import _POOLING
 from refconv.algorithms import ALGORITHMS, signal
 from refconv.bound import Claims
 from refconv.judge import within
 from refconv.law import Effort, Judged
 from refconv.spec import KINDS, OPERATIONS, Case
-from refconv.subject import Declined, TargetError
+from refconv.strategies import Scope
+from refconv.subject import Declined, Subject, TargetError
 from tests import score
 
 OURS = sorted(name for name in ADAPTERS if name.startswith("refconv"))
@@ -283,3 +290,30 @@ def test_the_first_missing_module_is_named(monkeypatch):
 def test_versions_are_those_of_the_library():
     assert ADAPTERS["torch-nomkldnn"].version == ADAPTERS["torch"].version != ""
     assert ADAPTERS["refconv"].version == refconv.__version__
+
+
+@pytest.mark.parametrize("name", _LIBRARIES)
+def test_a_library_is_named_with_its_conventions_and_its_extra(name, monkeypatch):
+    """Its module compiles, is read without the library, says what it translates; where it is absent, how to get it."""
+    adapter, root = ADAPTERS[name], Path(adapters.__file__).parent.parent.parent
+    tree = ast.parse((root / "refconv" / "adapters" / f"{name}.py").read_text())
+    compile(tree, name, "exec")
+    assert "Conventions translated" in ast.get_docstring(tree) and "Claims: " in ast.get_docstring(tree)
+    imported = {a.name.split(".")[0] for n in tree.body if isinstance(n, ast.Import) for a in n.names}
+    imported |= {n.module.split(".")[0] for n in tree.body if isinstance(n, ast.ImportFrom)}
+    assert adapter.needs not in imported, "the library is loaded only when the subject is built"
+    extra = adapter.extra or adapter.needs
+    assert extra == name
+    assert extra in tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    monkeypatch.setattr(adapters, "find_spec", lambda module: None if module == adapter.needs else find_spec(module))
+    with pytest.raises(TargetError, match=rf"target '{name}' needs {adapter.needs}: pip install 'refconv\[{name}\]'"):
+        adapter()
+
+
+def test_what_a_subject_is_for_is_known_outside_its_process(monkeypatch):
+    """The scope of an adapter's subject comes with it from the process that it runs in."""
+    scope = Scope(("float16",), {"stride": 2}, pairs=True, empty=False)
+    said = json.dumps([worker._described(Subject("one", {}, scope=scope))])
+    monkeypatch.setattr(isolation._Process, "started", lambda self: json.loads(said))
+    (found,) = isolation.isolated(["one"], isolation.Limits())
+    assert vars(found.scope) == vars(scope)

@@ -106,7 +106,7 @@ def test_it_judges_there(here, bare, capfd, monkeypatch):
     assert "oracle" in capfd.readouterr().out
     monkeypatch.setitem(options.PROFILES, "quick", 12)
     assert cli.main(["check", "wrong.py", "--python", str(bare), "--json", "v.json", "--failures", "kept"]) == 1
-    said = f"; run by {bare}: Python {sys.version.split()[0]}, NumPy {np.__version__}\n"
+    said = f"; run by {bare}: Python {sys.version.split()[0]}, NumPy {np.__version__}; quick, seed 0\n"
     assert said in capfd.readouterr().out
     (verdict,) = json.loads(Path("v.json").read_text())["verdicts"]
     assert verdict["interpreter"] == vars(found(str(bare)))

@@ -89,7 +89,23 @@ _SCIPY = {
     "scipy-ndimage": "SciPy's image filters",
 }
 
+# Other people's libraries: (summary, the module that is imported, the extra where it is called otherwise).
+_LIBRARIES = {
+    "tensorflow": ("tf.nn on the CPU, gradients by its tape", "tensorflow", ""),
+    "keras": ("keras.ops on the backend that Keras is set to", "keras", ""),
+    "openvino": ("OpenVINO's CPU plugin, a model of one node for each kind of call", "openvino", ""),
+    "opencv": ("filter2D, dilate and boxFilter for what they are: one channel, two axes", "cv2", "opencv"),
+    "tinygrad": ("tinygrad's Tensor on its CPU device", "tinygrad", ""),
+    "mlx": ("MLX on the CPU, gradients by its vjp", "mlx", ""),
+    "cupy": ("cupyx.scipy.signal on a GPU", "cupy", ""),
+    "cudnn": ("cuDNN's graphs on a GPU, through its Python frontend", "cudnn", ""),
+}
+
 ADAPTERS: Mapping[str, Adapter] = {
+    **{
+        name: Adapter(name, summary, f"refconv.adapters.{name}", needs=needs, extra=extra)
+        for name, (summary, needs, extra) in _LIBRARIES.items()
+    },
     "torch": Adapter("torch", "PyTorch's functional operations", "refconv.adapters.torch", needs="torch"),
     **{
         f"torch-{way}": Adapter(f"torch-{way}", summary, "refconv.adapters.torch_variants", way, "torch")
