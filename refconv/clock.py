@@ -47,7 +47,7 @@ def timed(subject: Subject, case: Case, given: dict[str, Any]) -> tuple[dict[str
     another kind could leave the work to whoever reads it.
     """
     call = subject.prepared(case, given)
-    raw, seconds = (_on_device if subject.device != "cpu" else _on_host)(call)
+    raw, seconds = _on_host(call) if subject.device == "cpu" else _on_device(call, subject.device)
     returned = subject.returned(case, raw)
     glances = {name: _glance(array) for name, array in returned.items()}
     for value in raw if isinstance(raw, (tuple, list)) else (raw,):
@@ -62,18 +62,20 @@ def _on_host(call: Callable[[], Any]) -> tuple[Any, float]:
     return raw, perf_counter() - start
 
 
-def _on_device(call: Callable[[], Any]) -> tuple[Any, float]:
-    """By events; all streams are waited for before the second one, so that work on another stream counts."""
+def _on_device(call: Callable[[], Any], device: str) -> tuple[Any, float]:
+    """By events on that very device; all its streams are waited for before the second one, so that work on another
+    stream counts."""
     import torch
 
-    torch.empty(FLUSHED, dtype=torch.int8, device="cuda").zero_()
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    torch.cuda.synchronize()
-    start.record()
-    raw = call()
-    torch.cuda.synchronize()
-    end.record()
-    end.synchronize()
+    with torch.cuda.device(device):
+        torch.empty(FLUSHED, dtype=torch.int8, device=device).zero_()
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize(device)
+        start.record()
+        raw = call()
+        torch.cuda.synchronize(device)
+        end.record()
+        end.synchronize()
     return raw, start.elapsed_time(end) / 1e3
 
 

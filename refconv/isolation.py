@@ -228,6 +228,8 @@ class Isolated(Subject):
         for name, place in checked:
             if not self.process.guarded(place):
                 raise Failure(f"wrote outside of operand `{name}`")
+        if reply.get("lost"):
+            self.process.end()  # the next call begins anew
         return reply, message["held"]
 
     def _taken(self, reply: dict[str, Any], case: Case) -> dict[str, Array]:

@@ -107,7 +107,7 @@ def _memory(size: int, device: str, threads: int) -> float:
 
 def _wait(torch: Any, device: str) -> None:
     if device != "cpu":
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
 
 
 def _shortest(call: Callable[[], Any], wait: Callable[[], None] = lambda: None) -> float:

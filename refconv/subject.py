@@ -44,6 +44,10 @@ class Failure(Exception):
     """The subject gave no result where it had to."""
 
 
+class Lost(Failure):
+    """A call after which the device cannot be used any more in its process, whatever is called."""
+
+
 @dataclass(frozen=True)
 class Call:
     """What one call gave: results by name, and the operands as they are afterwards."""
@@ -133,6 +137,8 @@ class Subject:
         except NotImplementedError as error:
             raise Declined(short(error) or "NotImplementedError") from None
         except (ValueError, RuntimeError, TypeError) as error:
+            if self.device != "cpu" and self._lost():  # as after an access to memory that is not there
+                raise Lost(f"raised {type(error).__name__}, and lost the device: {short(error)}") from error
             if isinstance(error, RecursionError) or not self._declines(case):
                 raise Failure(f"raised {type(error).__name__}: {short(error)}") from error
             raise Declined(short(error) or type(error).__name__) from None
@@ -146,6 +152,14 @@ class Subject:
         shapes = {name: a.shape for name, a in case.operands.items()}
         plain = [families.fill(f, shapes, families.Room(case.dtype, 1), seed=0) for f in ("normal", "positive")]
         return all(self._refuses(replace(case, operands=data)) for data in plain)
+
+    def _lost(self) -> bool:
+        """Whether not even an array can be put on the device: then a call that is refused says nothing of the call."""
+        try:
+            self.seen(self.hand_over(np.zeros(1, np.float32)))
+        except Exception:
+            return True
+        return False
 
     def _refuses(self, case: Case) -> bool:
         given, _ = self._given(case)

@@ -20,7 +20,7 @@ from refconv.adapters import ADAPTERS
 from refconv.dtypes import Array, numpy_dtype
 from refconv.messages import received, send
 from refconv.spec import OPERATIONS, Case
-from refconv.subject import Declined, Failure, Subject, TargetError, load, merge, shared, short
+from refconv.subject import Declined, Failure, Lost, Subject, TargetError, load, merge, shared, short
 
 __all__ = ["main"]
 
@@ -100,7 +100,7 @@ class _Server:
         except Declined as error:
             return {"declined": str(error)}
         except Failure as error:
-            return {"failure": str(error)}
+            return {"failure": str(error), "lost": isinstance(error, Lost)}
         except BaseException as error:
             return {"raised": f"{type(error).__name__}: {error}"[:500]}
         finally:

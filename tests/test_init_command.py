@@ -74,14 +74,11 @@ def test_a_folder_without_a_project_is_not_installed(here):
 
 
 def test_the_test_that_is_written_judges(here):
-    """It fails where the subject is wrong, and says why."""
-    (here / "mine.py").write_text(
-        "def avg_pool1d(input, kernel_size, **given):\n    return input[:, :, ::kernel_size]\n"
-    )
+    """It fails where the verdict is not that it is correct, and shows it."""
     cli.main(["init", "--target", "mine.py"])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", WRITTEN[0]]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1 and "VERDICT: wrong" in done.stdout, done.stdout
+    assert done.returncode == 1 and "there is no file 'mine.py'" in done.stdout, done.stdout
 
 
 def test_the_hook_is_a_command():

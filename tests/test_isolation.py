@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -306,3 +307,21 @@ def test_a_violation_that_needs_other_calls_names_them(tmp_path):
     (before,) = violation.before
     assert before.operands["weight"].shape == violation.case.operands["weight"].shape
     assert f"after    {before!r}\n" in str(violation) and "not on every call" not in str(violation)
+
+
+def test_a_process_that_lost_its_device_is_not_called_again(tmp_path, monkeypatch):
+    """The call that lost it failed; the next one has a new process, where the device is as it was."""
+    file = tmp_path / "late.py"
+    file.write_text(
+        "import refconv, refconv.subject\n"
+        "def max_pool1d(input, kernel_size):\n"
+        "    if input.shape[2] == 6:\n"
+        "        refconv.subject.Subject.hand_over = None  # from now on nothing can be put on the device\n"
+        "        raise RuntimeError('illegal memory access')\n"
+        "    return refconv.max_pool1d(input, kernel_size)\n"
+    )
+    one = replace(_subject(file), device="elsewhere")
+    with pytest.raises(Failure, match="raised RuntimeError, and lost the device: illegal memory access"):
+        one.call(CASE)
+    shorter = replace(CASE, operands={"input": CASE.operands["input"][:, :, :4]})
+    assert one.call(shorter).results["output"].tolist() == [[[1.0, 3.0]]]

@@ -13,7 +13,7 @@ from refconv.judge import Violation, form, within
 from refconv.law import Judged
 from refconv.spec import OPERATIONS, Case
 from refconv.strategies import LAYOUTS
-from refconv.subject import Declined, Failure, Subject, TargetError, arrange, load, merge
+from refconv.subject import Declined, Failure, Lost, Subject, TargetError, arrange, load, merge
 
 
 def _case(operation="conv2d", dtype="float32", value=None, layout="contiguous", **arguments):
@@ -584,3 +584,15 @@ def test_functions_that_contradict_each_other_are_not_one_subject(mine, tmp_path
         load(f"{mine}.py", {})
     with pytest.raises(TargetError, match="cannot be one subject"):
         merge(load(f"{mine}.py:{name}", {}) for name in ("conv2d", "max_pool2d"))
+
+
+@pytest.mark.parametrize(("device", "kind"), [("meta", Lost), ("cpu:0", Declined)])
+def test_a_lost_device_is_no_refusal(torch, device, kind):
+    """After it every call raises, on plain data too: that refuses nothing. On `meta`, nothing can be read back."""
+
+    def fails(input, kernel_size, **more):
+        raise RuntimeError("an illegal memory access was encountered")
+
+    case = Case(OPERATIONS["max_pool1d"], {"input": np.ones((1, 1, 2), np.float32)}, {"kernel_size": 2}, "float32")
+    with pytest.raises(kind, match="illegal memory access"):
+        Subject("x", {"max_pool1d": fails}, array="torch", device=device).call(case)
