@@ -52,6 +52,13 @@ _OWN = {
     "spread": "average's gradient in even shares",
 }
 
+_PORTABLE = {
+    "numpy": ("NumPy's arrays", ""),
+    "torch": ("PyTorch's", "torch"),
+    "jax": ("JAX's", "jax"),
+    "strict": ("those that have the array-API standard alone", "array_api_strict"),
+}
+
 ADAPTERS: Mapping[str, Adapter] = {
     "torch": Adapter("torch", "PyTorch's functional operations", "refconv.adapters.torch", needs="torch"),
     **{
@@ -59,5 +66,11 @@ ADAPTERS: Mapping[str, Adapter] = {
             "refconv" if way == "auto" else f"refconv-{way}", summary, "refconv.adapters.references", way
         )
         for way, summary in _OWN.items()
+    },
+    **{
+        f"portable-{library}": Adapter(
+            f"portable-{library}", f"the portable references on {what}", "refconv.adapters.portable", library, needs
+        )
+        for library, (what, needs) in _PORTABLE.items()
     },
 }
