@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from refconv import portable
 from refconv.algorithms.pooling import AVG_POOL, AVG_POOL_BACKWARD, MAX_POOL, MAX_POOL_BACKWARD, Way
-from refconv.arrays import foreign, largest, namespace, same_format
 from refconv.dtypes import FORMATS
+from refconv.namespaces import foreign, largest, namespace, same_format
 from refconv.spec import PoolSpec, pool_spec
 
 __all__ = [

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refconv import arrays, portable
+from refconv import namespaces, portable
 from refconv.algorithms.signal import CONVOLVE, Way
-from refconv.arrays import foreign, largest, namespace
 from refconv.dtypes import FORMATS
+from refconv.namespaces import foreign, largest, namespace
 from refconv.spec import ConvSpec, Sizes, full_output_size
 
 __all__ = ["convolve", "correlate"]
@@ -122,7 +122,7 @@ def convolve_on(xp: Any, in1: Any, in2: Any, mode: str, method: str, correlated:
     """Likewise for arrays of any library: a convolution of one image of one channel with a flipped kernel."""
     for name, array in (("in1", in1), ("in2", in2)):
         _check_size(array, name)
-    operands, dtype = arrays.operands(xp, arrays.NUMBERS, in1=in1, in2=in2)
+    operands, dtype = namespaces.operands(xp, namespaces.NUMBERS, in1=in1, in2=in2)
     a, b = operands.values()
     size, start = full_output_size(a.shape, b.shape, mode), _start(a.shape, b.shape, mode)
     integers = xp.isdtype(a.dtype, "integral")

@@ -20,7 +20,7 @@ LAYERS = {
     "workloads": 0,
     "timing": 0,
     "scratch": 0,
-    "arrays": 0,
+    "namespaces": 0,
     "algorithms": 2,
     "portable": 2.5,
     "receptive": 2,

@@ -12,7 +12,7 @@ from typing import Any
 
 from array_api_compat import device
 
-from refconv.arrays import computed
+from refconv.namespaces import computed
 from refconv.portable.taps import padded, taps, untaps
 from refconv.spec import PoolSpec, Sizes
 
