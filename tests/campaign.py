@@ -18,12 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from refconv.adapters import ADAPTERS
+from refconv.adapters import ADAPTERS, USUAL
 from refconv.options import PROFILES
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "CAMPAIGN.md"
-TARGETS = [name for name, adapter in ADAPTERS.items() if adapter.installed]
+TARGETS = [name for name in USUAL if ADAPTERS[name].installed]
 PREFACE = """# Campaign
 
 A referee that accuses the innocent is ignored. Here are all implementations of `refconv list` that are installed,

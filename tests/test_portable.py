@@ -55,8 +55,8 @@ def asked(law, library, way, name, examples):
 @pytest.mark.parametrize("library", ["numpy", "torch", "strict"])
 def test_every_operation_is_right_on_every_library(library, name):
     """Against exact values, by the method that `auto` picks, none declined; and NaN goes where it belongs."""
-    record = asked(ORACLE, library, "auto", name, 2)
-    assert (record.status, record.cases, record.declined) == ("verified", 6, 0), record.violation
+    record = asked(ORACLE, library, "auto", name, 1)
+    assert (record.status, record.cases, record.declined) == ("verified", 3, 0), record.violation
     for law in NAN:
         if law.kind == OPERATIONS[name].kind:
             assert asked(law, library, "auto", name, 4).status == "verified"

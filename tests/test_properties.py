@@ -6,10 +6,9 @@ import sys
 
 import pytest
 
-from refconv.adapters import ADAPTERS
+from refconv.adapters import ADAPTERS, USUAL
 
-# The portable references are judged in test_portable: one code, several libraries.
-TARGETS = [name for name, adapter in ADAPTERS.items() if adapter.installed and not name.startswith("portable-")]
+TARGETS = [name for name in USUAL if ADAPTERS[name].installed]
 
 
 @pytest.mark.parametrize("target", TARGETS)

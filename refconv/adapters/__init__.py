@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from refconv.subject import Subject, TargetError
 
-__all__ = ["ADAPTERS", "Adapter"]
+__all__ = ["ADAPTERS", "USUAL", "Adapter"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ _OWN = {
 }
 
 _PORTABLE = {
-    "numpy": ("NumPy's arrays", ""),
+    "numpy": ("NumPy's arrays", "array_api_compat"),
     "torch": ("PyTorch's", "torch"),
     "jax": ("JAX's", "jax"),
     "strict": ("those that have the array-API standard alone", "array_api_strict"),
@@ -74,3 +74,5 @@ ADAPTERS: Mapping[str, Adapter] = {
         for library, (what, needs) in _PORTABLE.items()
     },
 }
+# What is judged where nothing is named: our own references, and PyTorch.
+USUAL = ("torch", *(name for name, adapter in ADAPTERS.items() if not adapter.needs))

@@ -93,7 +93,7 @@ def _jax() -> Call:
     """Compiled as a whole, which takes less time than to compile each of its steps; doubles have to be asked for."""
     import jax
 
-    jax.config.update("jax_enable_x64", True)  # this process is the subject's own
+    jax.config.update("jax_enable_x64", True)  # for the whole process
     return lambda function, *operands, **arguments: _numpy(jax.jit(partial(function, **arguments))(*operands))
 
 
