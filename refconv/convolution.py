@@ -1,7 +1,8 @@
 """Convolution as a user calls it: arguments checked once, one algorithm chosen, one rounding at the end.
 
 Everything is cross-correlation: the kernel is not flipped. float16 and bfloat16 are computed in float32 and rounded
-once, after the bias; integers are computed in int64, exactly, or refused.
+once, after the bias; integers are computed in int64, exactly, or refused. Arrays of other libraries than NumPy go the
+same way by `refconv.portable`: functions whose name ends in `_on` take the namespace first.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from refconv import portable
 from refconv.algorithms import ALGORITHMS, Algorithm, algorithm, choose
 from refconv.cost import fastest
-from refconv.spec import PADDING_MODES, ConvSpec, Sizes, conv_spec, transposed_spec
+from refconv.namespaces import NUMBERS, foreign, largest, namespace, operands
+from refconv.portable import Portable, taps
+from refconv.spec import PADDING_MODES, ConvSpec, Pairs, Sizes, conv_spec, transposed_spec
 
 __all__ = [
     "conv1d",
@@ -57,18 +61,20 @@ _name = functools.cache(lambda dtype: str(dtype.name))  # NumPy makes it up each
 def _operands(**given: ArrayLike | None) -> tuple[dict[str, Array], np.dtype[Any]]:
     """The arrays in the dtype they are computed in, and the dtype of the result."""
     arrays = {name: np.asarray(value) for name, value in given.items() if value is not None}
-    first, *others = arrays
+    first = next(iter(arrays))
     dtype = arrays[first].dtype
     for name, array in arrays.items():
         if _name(array.dtype) not in COMPUTED:
             raise TypeError(f"`{name}` is of dtype {array.dtype}, but must be one of {', '.join(sorted(COMPUTED))}")
-    for name in others:
-        if _name(arrays[name].dtype) != _name(dtype):
+    for name, array in arrays.items():
+        if _name(array.dtype) != _name(dtype):
             raise TypeError(
-                f"`{name}` is of dtype {arrays[name].dtype} and `{first}` of {dtype}, but both must be of the same: "
+                f"`{name}` is of dtype {array.dtype} and `{first}` of {dtype}, but both must be of the same: "
                 "convert one with astype"
             )
     computed = np.dtype(COMPUTED[_name(dtype)])
+    if computed == dtype and dtype.isnative:
+        return arrays, dtype
     for name, array in arrays.items():
         if _name(dtype) == "uint64" and array.size and int(array.max()) >= 2**63:
             raise OverflowError(f"`{name}` holds {int(array.max())}, but must be below 2**63")
@@ -84,31 +90,31 @@ def _batched(name: str, x: Array, rank: int) -> tuple[Array, bool]:
             f"`{name}` has shape {x.shape}, but must have {rank + 2} axes (batch, channels and {rank} spatial), "
             f"or {rank + 1} without the batch"
         )
-    return (x[None], True) if x.ndim == rank + 1 else (x, False)
+    return (x[None, ...], True) if x.ndim == rank + 1 else (x, False)
 
 
-def _check_axes(name: str, array: Array, rank: int, first: str) -> None:
-    if array.ndim != rank + 2:
+def _check_axes(name: str, shape: Sizes, rank: int, first: str) -> None:
+    if len(shape) != rank + 2:
         raise ValueError(
-            f"`{name}` has shape {array.shape}, but must have {rank + 2} axes ({first}, channels and {rank} spatial)"
+            f"`{name}` has shape {shape}, but must have {rank + 2} axes ({first}, channels and {rank} spatial)"
         )
 
 
-def _check_weight(w: Array, rank: int) -> None:
+def _check_weight(w: Sizes, rank: int) -> None:
     _check_axes("weight", w, rank, "out or in channels")
-    if 0 in w.shape[2:]:
-        raise ValueError(f"`weight` has kernel size {w.shape[2:]}, but must be at least 1 on every axis")
+    if 0 in w[2:]:
+        raise ValueError(f"`weight` has kernel size {w[2:]}, but must be at least 1 on every axis")
 
 
-def _check_channels(x: Array, w: Array, groups: int) -> None:
+def _check_channels(x: Sizes, w: Sizes, groups: int) -> None:
     """A convolution's weight is (out_channels, in_channels / groups, ...)."""
-    for name, channels in (("in_channels", x.shape[1]), ("out_channels", w.shape[0])):
+    for name, channels in (("in_channels", x[1]), ("out_channels", w[0])):
         if channels % groups:
             raise ValueError(f"`groups` (={groups}) must divide `{name}` (={channels})")
-    if w.shape[1] * groups != x.shape[1]:
+    if w[1] * groups != x[1]:
         raise ValueError(
-            f"`weight` has shape {w.shape}, but its second axis must be in_channels / groups = "
-            f"{x.shape[1]} / {groups} = {x.shape[1] // groups}"
+            f"`weight` has shape {w}, but its second axis must be in_channels / groups = "
+            f"{x[1]} / {groups} = {x[1] // groups}"
         )
 
 
@@ -122,6 +128,32 @@ def _check_fit(input_size: Sizes, kernel_size: Sizes, spec: ConvSpec) -> None:
         )
 
 
+def _plain(value: Any) -> bool:
+    """Whether what equals it is the same argument: 1 equals True and 1.0, which are refused."""
+    return type(value) is int or type(value) is str or (type(value) is tuple and all(map(_plain, value)))
+
+
+def _geometry(
+    rank: int, x: Sizes, w: Sizes, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> tuple[ConvSpec, Sizes]:
+    """What a convolution of these shapes and arguments is, and the size of its output; raises where they do not fit."""
+    find = _known if all(map(_plain, (stride, padding, dilation, groups))) else _checked
+    return find(rank, x, w, stride, padding, dilation, groups)
+
+
+def _checked(
+    rank: int, x: Sizes, w: Sizes, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> tuple[ConvSpec, Sizes]:
+    _check_weight(w, rank)
+    spec = conv_spec(rank, w[2:], stride, padding, dilation, groups)
+    _check_channels(x, w, spec.groups)
+    _check_fit(x[2:], w[2:], spec)
+    return spec, spec.output_size(x[2:], w[2:])
+
+
+_known = functools.lru_cache(1024)(_checked)  # to check takes longer than a small product
+
+
 def _check_bias(bias: Array | None, channels: int, output_size: Sizes) -> Array | None:
     """The bias in a form that broadcasts against (N, channels, *output_size)."""
     if bias is None:
@@ -131,7 +163,7 @@ def _check_bias(bias: Array | None, channels: int, output_size: Sizes) -> Array 
             f"`bias` has shape {bias.shape}, but must be {(channels,)}, one for each output channel, or "
             f"{(channels, *output_size)}, one for each output"
         )
-    return bias.reshape(bias.shape if bias.ndim > 1 else (channels, *(1,) * len(output_size)))
+    return bias if bias.ndim > 1 else bias[(slice(None), *(None,) * len(output_size))]
 
 
 def _largest(array: Array | None) -> int:
@@ -144,14 +176,53 @@ def _check_overflow(first: Array, second: Array | None, terms: int, bias: Array 
     if first.dtype.kind != "i":
         return
     factor = 1 if second is None else _largest(second)
-    largest = _largest(first) * factor * terms + _largest(bias)
-    if largest >= 2**63:
+    _refuse_overflow(terms, _largest(first) * factor * terms + _largest(bias), 63)
+
+
+def _transposed_size(x: Array, w: Array, spec: ConvSpec, output_padding: Sizes) -> Sizes:
+    """The size of a transposed convolution's output, if its operands fit together."""
+    if x.shape[1] % spec.groups:
+        raise ValueError(f"`groups` (={spec.groups}) must divide `in_channels` (={x.shape[1]})")
+    if w.shape[0] != x.shape[1]:
+        raise ValueError(f"`weight` has shape {w.shape}, but its first axis must be in_channels = {x.shape[1]}")
+    size = spec.transposed_output_size(x.shape[2:], w.shape[2:], output_padding)
+    if any(n < 1 for n in (*size, *x.shape[2:])):
+        raise ValueError(
+            f"`input` of size {x.shape[2:]} gives an output of size {size}, but both must be at least 1 on every axis: "
+            "use less `padding` or a larger `input`"
+        )
+    return size
+
+
+def _backward_geometry(
+    rank: int, g: Sizes, x: Sizes, w: Sizes, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> tuple[ConvSpec, int]:
+    """The convolution whose gradients are wanted, and how many positions they are summed over, if shapes fit."""
+    _check_axes("input", x, rank, "batch")
+    _check_axes("grad_output", g, rank, "batch")
+    spec, output_size = _geometry(rank, x, w, stride, padding, dilation, groups)
+    shape = (x[0], w[0], *output_size)
+    if g != shape:
+        raise ValueError(f"`grad_output` has shape {g}, but must have the shape of the output, {shape}")
+    return spec, x[0] * math.prod(output_size)
+
+
+def _refuse_overflow(terms: int, reach: int, bits: int) -> None:
+    if reach >= 2**bits:
         raise OverflowError(
-            f"a sum of {terms} products may reach {largest}, but must stay below 2**63: use smaller integers or floats"
+            f"a sum of {terms} products may reach {reach}, but must stay below 2**{bits}: "
+            "use smaller integers or floats"
         )
 
 
-def _extended(x: Array, spec: ConvSpec, mode: str) -> tuple[Array, ConvSpec]:
+def _bordered(x: Array, pairs: Pairs, mode: str) -> Array:
+    name: Any = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode]
+    return np.pad(x, [(0, 0), (0, 0), *pairs], mode=name)
+
+
+def _extended(
+    x: Array, spec: ConvSpec, mode: str, fill: Callable[[Array, Pairs, str], Array] = _bordered
+) -> tuple[Array, ConvSpec]:
     """The border filled as `padding_mode` says, and the spec of what is left to do."""
     if mode not in PADDING_MODES:
         raise ValueError(f"`padding_mode` is {mode!r}, but must be one of {', '.join(sorted(PADDING_MODES))}")
@@ -163,9 +234,8 @@ def _extended(x: Array, spec: ConvSpec, mode: str) -> tuple[Array, ConvSpec]:
     for n, pair in zip(x.shape[2:], spec.padding, strict=True):
         if max(pair) > n - spare:
             raise ValueError(f"`padding` is {pair} on an axis of size {n}, but for {mode!r} must be {room} that size")
-    name: Any = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode]
     plain = ConvSpec(spec.stride, ((0, 0),) * spec.rank, spec.dilation, spec.groups)
-    return np.pad(x, [(0, 0), (0, 0), *spec.padding], mode=name), plain
+    return fill(x, spec.padding, mode), plain
 
 
 def _refusal(name: str, method: str, reason: str, can: Callable[[Algorithm], bool]) -> NotImplementedError:
@@ -216,15 +286,15 @@ def _conv(
     padding_mode: str,
     method: str,
 ) -> Array:
+    if foreign(input, weight, bias) and (xp := namespace(input=input, weight=weight, bias=bias)) is not None:
+        found: Array = conv_on(xp, rank, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
+        return found
     arrays, dtype = _operands(input=input, weight=weight, bias=bias)
     w = arrays["weight"]
     x, unbatched = _batched("input", arrays["input"], rank)
-    _check_weight(w, rank)
-    spec = conv_spec(rank, w.shape[2:], stride, padding, dilation, groups)
-    _check_channels(x, w, spec.groups)
+    spec, output_size = _geometry(rank, x.shape, w.shape, stride, padding, dilation, groups)
     x, spec = _extended(x, spec, padding_mode)
-    _check_fit(x.shape[2:], w.shape[2:], spec)
-    b = _check_bias(arrays.get("bias"), w.shape[0], spec.output_size(x.shape[2:], w.shape[2:]))
+    b = _check_bias(arrays.get("bias"), w.shape[0], output_size)
     _check_overflow(x, w, math.prod(w.shape[1:]), b)
     (y,) = _run(f"conv{rank}d", method, spec, (x.shape, w.shape), x.dtype, lambda chosen: (chosen.conv(x, w, spec),))
     return _finished(y, b, dtype, unbatched)
@@ -242,21 +312,17 @@ def _conv_transpose(
     dilation: Any,
     method: str,
 ) -> Array:
+    if foreign(input, weight, bias) and (xp := namespace(input=input, weight=weight, bias=bias)) is not None:
+        found: Array = conv_transpose_on(
+            xp, rank, input, weight, bias, stride, padding, output_padding, groups, dilation, method
+        )
+        return found
     arrays, dtype = _operands(input=input, weight=weight, bias=bias)
     w = arrays["weight"]
     x, unbatched = _batched("input", arrays["input"], rank)
-    _check_weight(w, rank)
+    _check_weight(w.shape, rank)
     spec, extra = transposed_spec(rank, stride, padding, output_padding, groups, dilation)
-    if x.shape[1] % spec.groups:
-        raise ValueError(f"`groups` (={spec.groups}) must divide `in_channels` (={x.shape[1]})")
-    if w.shape[0] != x.shape[1]:
-        raise ValueError(f"`weight` has shape {w.shape}, but its first axis must be in_channels = {x.shape[1]}")
-    size = spec.transposed_output_size(x.shape[2:], w.shape[2:], extra)
-    if any(n < 1 for n in (*size, *x.shape[2:])):
-        raise ValueError(
-            f"`input` of size {x.shape[2:]} gives an output of size {size}, but both must be at least 1 on every axis: "
-            "use less `padding` or a larger `input`"
-        )
+    size = _transposed_size(x, w, spec, extra)
     out_channels = w.shape[1] * spec.groups
     b = _check_bias(arrays.get("bias"), out_channels, size)
     _check_overflow(x, w, w.shape[0] // spec.groups * math.prod(w.shape[2:]), b)
@@ -278,18 +344,14 @@ def _conv_backward(
     groups: Any,
     method: str,
 ) -> tuple[Array, Array, Array]:
+    if (
+        foreign(grad_output, input, weight)
+        and (xp := namespace(grad_output=grad_output, input=input, weight=weight)) is not None
+    ):
+        return conv_backward_on(xp, rank, grad_output, input, weight, stride, padding, dilation, groups, method)
     arrays, dtype = _operands(grad_output=grad_output, input=input, weight=weight)
     g, x, w = arrays.values()
-    _check_axes("input", x, rank, "batch")
-    _check_axes("grad_output", g, rank, "batch")
-    _check_weight(w, rank)
-    spec = conv_spec(rank, w.shape[2:], stride, padding, dilation, groups)
-    _check_channels(x, w, spec.groups)
-    _check_fit(x.shape[2:], w.shape[2:], spec)
-    shape = (x.shape[0], w.shape[0], *spec.output_size(x.shape[2:], w.shape[2:]))
-    if g.shape != shape:
-        raise ValueError(f"`grad_output` has shape {g.shape}, but must have the shape of the output, {shape}")
-    positions = x.shape[0] * math.prod(shape[2:])
+    spec, positions = _backward_geometry(rank, g.shape, x.shape, w.shape, stride, padding, dilation, groups)
     _check_overflow(g, w, w.shape[0] // spec.groups * math.prod(w.shape[2:]))
     _check_overflow(g, x, positions)
     _check_overflow(g, None, positions)
@@ -303,6 +365,131 @@ def _conv_backward(
 
     results = _run(f"conv{rank}d_backward", method, spec, (x.shape, w.shape), x.dtype, gradients)
     grad_input, grad_weight, grad_bias = (_finished(r, None, dtype, False) for r in results)
+    return grad_input, grad_weight, grad_bias
+
+
+def _check_overflow_on(xp: Any, first: Any, second: Any, terms: int, bias: Any = None) -> None:
+    """Likewise, for integers as wide as the library's own."""
+    if xp.isdtype(first.dtype, "integral"):
+        factor = 1 if second is None else largest(xp, second)
+        reach = largest(xp, first) * factor * terms + largest(xp, bias)
+        _refuse_overflow(terms, reach, xp.iinfo(first.dtype).bits - 1)
+
+
+def _run_on(
+    xp: Any,
+    name: str,
+    method: str,
+    spec: ConvSpec,
+    shapes: tuple[Sizes, Sizes],
+    dtype: Any,
+    call: Callable[[Portable], tuple[Any, ...]],
+) -> tuple[Any, ...]:
+    """Do the call with the algorithm named, or say why it cannot and which can."""
+    integers = xp.isdtype(dtype, "integral")
+    chosen = portable.choose(shapes[1], integers) if method == "auto" else method
+    if chosen != "fastest":
+        algorithm(chosen)
+    kind, sizes = np.dtype(np.int64 if integers else np.float64), (shapes[0][2:], shapes[1][2:])
+
+    def refused(row: Algorithm) -> str:
+        if row.name not in portable.CONV:
+            return "it is for NumPy's arrays alone"
+        return row.refuses(name, spec, *sizes, kind)
+
+    if chosen == "fastest" or (reason := refused(ALGORITHMS[chosen])):
+        reason = "it knows the prices of NumPy alone" if chosen == "fastest" else reason
+        raise _refusal(name, chosen, reason, lambda row: not refused(row))
+    return call(portable.CONV[chosen])
+
+
+def _finished_on(xp: Any, y: Any, bias: Any, dtype: Any, unbatched: bool) -> Any:
+    """Add the bias in the computing dtype, then round once."""
+    y = xp.astype(y if bias is None else y + bias, dtype, copy=False)
+    return y[0, ...] if unbatched else y
+
+
+def conv_on(
+    xp: Any,
+    rank: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    padding_mode: str,
+    method: str,
+) -> Any:
+    arrays, dtype = operands(xp, NUMBERS, input=input, weight=weight, bias=bias)
+    w = arrays["weight"]
+    x, unbatched = _batched("input", arrays["input"], rank)
+    spec, output_size = _geometry(rank, x.shape, w.shape, stride, padding, dilation, groups)
+    x, spec = _extended(x, spec, padding_mode, functools.partial(taps.extended, xp))
+    b = _check_bias(arrays.get("bias"), w.shape[0], output_size)
+    _check_overflow_on(xp, x, w, math.prod(w.shape[1:]), b)
+    (y,) = _run_on(
+        xp, f"conv{rank}d", method, spec, (x.shape, w.shape), x.dtype, lambda way: (way.conv(xp, x, w, spec),)
+    )
+    return _finished_on(xp, y, b, dtype, unbatched)
+
+
+def conv_transpose_on(
+    xp: Any,
+    rank: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: Any,
+    dilation: Any,
+    method: str,
+) -> Any:
+    arrays, dtype = operands(xp, NUMBERS, input=input, weight=weight, bias=bias)
+    w = arrays["weight"]
+    x, unbatched = _batched("input", arrays["input"], rank)
+    _check_weight(w.shape, rank)
+    spec, extra = transposed_spec(rank, stride, padding, output_padding, groups, dilation)
+    size = _transposed_size(x, w, spec, extra)
+    out_channels = w.shape[1] * spec.groups
+    b = _check_bias(arrays.get("bias"), out_channels, size)
+    _check_overflow_on(xp, x, w, w.shape[0] // spec.groups * math.prod(w.shape[2:]), b)
+    name, shapes = f"conv_transpose{rank}d", ((x.shape[0], out_channels, *size), w.shape)
+    (y,) = _run_on(xp, name, method, spec, shapes, x.dtype, lambda way: (way.input_grad(xp, x, w, spec, size),))
+    return _finished_on(xp, y, b, dtype, unbatched)
+
+
+def conv_backward_on(
+    xp: Any,
+    rank: int,
+    grad_output: Any,
+    input: Any,
+    weight: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    method: str,
+) -> tuple[Any, Any, Any]:
+    arrays, dtype = operands(xp, NUMBERS, grad_output=grad_output, input=input, weight=weight)
+    g, x, w = arrays.values()
+    spec, positions = _backward_geometry(rank, g.shape, x.shape, w.shape, stride, padding, dilation, groups)
+    _check_overflow_on(xp, g, w, w.shape[0] // spec.groups * math.prod(w.shape[2:]))
+    _check_overflow_on(xp, g, x, positions)
+    _check_overflow_on(xp, g, None, positions)
+
+    def gradients(way: Portable) -> tuple[Any, ...]:
+        return (
+            way.input_grad(xp, g, w, spec, x.shape[2:]),
+            way.weight_grad(xp, g, x, spec, w.shape[2:]),
+            xp.sum(g, axis=(0, *range(2, rank + 2)), dtype=g.dtype),
+        )
+
+    results = _run_on(xp, f"conv{rank}d_backward", method, spec, (x.shape, w.shape), x.dtype, gradients)
+    grad_input, grad_weight, grad_bias = (_finished_on(xp, r, None, dtype, False) for r in results)
     return grad_input, grad_weight, grad_bias
 
 

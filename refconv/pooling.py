@@ -6,6 +6,7 @@ in ceil mode; padding holds minus infinity for a maximum, zero for an average.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv import portable
 from refconv.algorithms.pooling import AVG_POOL, AVG_POOL_BACKWARD, MAX_POOL, MAX_POOL_BACKWARD, Way
 from refconv.dtypes import FORMATS, numpy_dtype
+from refconv.namespaces import foreign, largest, namespace, same_format
 from refconv.spec import PoolSpec, pool_spec
 
 __all__ = [
@@ -68,7 +71,7 @@ def _batched(array: Array, name: str, rank: int) -> Array:
             f"`{name}` has shape {array.shape}, but must have {rank + 2} axes, (N, C, *input_size) with {rank} "
             f"spatial, or {rank + 1} without the batch"
         )
-    return array if array.ndim == rank + 2 else array[None]
+    return array if array.ndim == rank + 2 else array[None, ...]
 
 
 def _check_sizes(x: Array, spec: PoolSpec) -> tuple[int, ...]:
@@ -108,8 +111,7 @@ def _backward(
 ) -> Array:
     x = _batched(input, "input", spec.rank)
     expected = _check_sizes(x, spec)[x.ndim - input.ndim :]
-    if grad_output.shape != expected:
-        raise ValueError(f"`grad_output` has shape {grad_output.shape}, but must be {expected}, the output's")
+    _check_gradient(grad_output, expected)
     if grad_output.dtype != input.dtype:
         raise TypeError(
             f"`grad_output` has dtype {grad_output.dtype}, but must be {input.dtype}, as `input`: convert one of them"
@@ -120,23 +122,75 @@ def _backward(
     return result if x is input else result[0].copy()
 
 
+def _check_gradient(grad_output: Array, expected: tuple[int, ...]) -> None:
+    if grad_output.shape != expected:
+        raise ValueError(f"`grad_output` has shape {grad_output.shape}, but must be {expected}, the output's")
+
+
 def _refuse_overflow(grad_output: Array, spec: PoolSpec) -> None:
-    """Integer sums are exact or refused: an input cell lies in at most ceil(extent / stride) windows on each axis."""
-    if grad_output.dtype.kind not in "iu" or grad_output.size == 0:
-        return
+    """Integer sums are exact or refused."""
+    if grad_output.dtype.kind in "iu" and grad_output.size:
+        reach = max(abs(int(grad_output.min())), abs(int(grad_output.max())))
+        _check_sums(grad_output, reach, np.iinfo(grad_output.dtype).max, spec)
+
+
+def _check_sums(grad_output: Array, reach: int, most: int, spec: PoolSpec) -> None:
+    """An input cell lies in at most ceil(extent / stride) windows on each axis."""
     windows = prod(-(-e // s) for e, s in zip(spec.extent, spec.stride, strict=True))
-    largest = max(abs(int(grad_output.min())), abs(int(grad_output.max())))
-    if largest * windows > np.iinfo(grad_output.dtype).max and windows > 1:
+    if reach * windows > most and windows > 1:
         raise OverflowError(
-            f"`grad_output` holds {largest} in {grad_output.dtype}, but up to {windows} overlapping windows must "
+            f"`grad_output` holds {reach} in {grad_output.dtype}, but up to {windows} overlapping windows must "
             "add up within the format: convert both arrays to a wider one"
         )
+
+
+def forward_on(
+    xp: Any, ways: Mapping[str, portable.Forward], integers: bool, method: str, input: Any, spec: PoolSpec
+) -> Any:
+    """Likewise for arrays of any library, whose namespace comes first."""
+    same_format(xp, _kinds(integers), input=input)
+    x = _batched(input, "input", spec.rank)
+    _check_sizes(x, spec)
+    y = _way_on(ways, method)(xp, x, spec)
+    return y if x is input else y[0, ...]
+
+
+def backward_on(
+    xp: Any,
+    ways: Mapping[str, portable.Backward],
+    integers: bool,
+    method: str,
+    grad_output: Any,
+    input: Any,
+    spec: PoolSpec,
+) -> Any:
+    same_format(xp, _kinds(integers), grad_output=grad_output, input=input)
+    x = _batched(input, "input", spec.rank)
+    _check_gradient(grad_output, _check_sizes(x, spec)[x.ndim - input.ndim :])
+    if xp.isdtype(input.dtype, "integral"):
+        _check_sums(grad_output, largest(xp, grad_output), int(xp.iinfo(input.dtype).max), spec)
+    grad = _way_on(ways, method)(xp, _batched(grad_output, "grad_output", spec.rank), x, spec)
+    return grad if x is input else grad[0, ...]
+
+
+def _kinds(integers: bool) -> tuple[str, ...]:
+    return ("real floating", "integral") if integers else ("real floating",)
+
+
+def _way_on(ways: Mapping[str, Any], method: str) -> Any:
+    (name,) = ways
+    if method not in ("auto", name):
+        raise ValueError(f"`method` is {method!r}, but must be auto or {name} for other arrays than NumPy's")
+    return ways[name]
 
 
 def _max_pool(
     rank: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, method: str
 ) -> Array:
     spec = _spec(rank, kernel_size, stride, padding, dilation, ceil_mode)
+    if foreign(input) and (xp := namespace(input=input)) is not None:
+        found: Array = forward_on(xp, portable.MAX_POOL, True, method, input, spec)
+        return found
     return _forward(MAX_POOL, method, _fastest_max(spec), _numbers(input, "input", integers=True), spec)
 
 
@@ -144,6 +198,9 @@ def _avg_pool(
     rank: int, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, include: bool, method: str
 ) -> Array:
     spec = _spec(rank, kernel_size, stride, padding, 1, ceil_mode, include)
+    if foreign(input) and (xp := namespace(input=input)) is not None:
+        found: Array = forward_on(xp, portable.AVG_POOL, False, method, input, spec)
+        return found
     return _forward(AVG_POOL, method, "separable", _numbers(input, "input", integers=False), spec)
 
 
@@ -159,6 +216,9 @@ def _max_pool_backward(
     method: str,
 ) -> Array:
     spec = _spec(rank, kernel_size, stride, padding, dilation, ceil_mode)
+    if foreign(input, grad_output) and (xp := namespace(input=input, grad_output=grad_output)) is not None:
+        found: Array = backward_on(xp, portable.MAX_POOL_BACKWARD, True, method, grad_output, input, spec)
+        return found
     g, x = _numbers(grad_output, "grad_output", integers=True), _numbers(input, "input", integers=True)
     return _backward(MAX_POOL_BACKWARD, method, "argmax", g, x, spec)
 
@@ -175,6 +235,9 @@ def _avg_pool_backward(
     method: str,
 ) -> Array:
     spec = _spec(rank, kernel_size, stride, padding, 1, ceil_mode, include)
+    if foreign(input, grad_output) and (xp := namespace(input=input, grad_output=grad_output)) is not None:
+        found: Array = backward_on(xp, portable.AVG_POOL_BACKWARD, False, method, grad_output, input, spec)
+        return found
     g, x = _numbers(grad_output, "grad_output", integers=False), _numbers(input, "input", integers=False)
     return _backward(AVG_POOL_BACKWARD, method, "spread", g, x, spec)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv import namespaces, portable
 from refconv.algorithms.signal import CONVOLVE, Way
 from refconv.dtypes import FORMATS
-from refconv.spec import Sizes, full_output_size
+from refconv.namespaces import foreign, largest, namespace
+from refconv.spec import ConvSpec, Sizes, full_output_size
 
 __all__ = ["convolve", "correlate"]
 
@@ -27,9 +30,13 @@ def _numbers(value: Any, name: str) -> Array:
             f"`{name}` has dtype {array.dtype}, but must have {', '.join(sorted(_INEXACT))} or an integer format: "
             "convert it with `.astype`"
         )
-    if array.size == 0:
-        raise ValueError(f"`{name}` has shape {array.shape}, but must hold at least one element")
+    _check_size(array, name)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _check_size(array: Any, name: str) -> None:
+    if 0 in array.shape:
+        raise ValueError(f"`{name}` has shape {array.shape}, but must hold at least one element")
 
 
 def _operands(in1: Any, in2: Any) -> tuple[Array, Array]:
@@ -43,7 +50,7 @@ def _operands(in1: Any, in2: Any) -> tuple[Array, Array]:
 
 def _way(method: str, integers: bool) -> Way:
     if method != "auto" and method not in CONVOLVE:
-        raise ValueError(f"`method` is {method!r}, but must be one of {', '.join(sorted(['auto', *CONVOLVE]))}")
+        raise ValueError(_refused(method, CONVOLVE))
     way = CONVOLVE["direct" if method == "auto" else method]
     if integers and way.claim == "fft":
         exact = ", ".join(sorted(name for name, row in CONVOLVE.items() if row.claim == "direct"))
@@ -58,16 +65,20 @@ def _largest(array: Array) -> int:
     return max(abs(int(array.min())), abs(int(array.max())))
 
 
+def _refuse_overflow(each: tuple[int, int], terms: int, reach: int, bits: int) -> None:
+    if reach >= 2**bits:
+        raise OverflowError(
+            f"`in1` and `in2` hold integers up to {each[0]} and {each[1]}, but {terms} products of theirs "
+            f"must add up below 2**{bits}: convert both to float64"
+        )
+
+
 def _computed_in(a: Array, b: Array) -> np.dtype[Any]:
     """The format of products and sums: float32 for narrower floats, int64 for integers if nothing can overflow."""
     if a.dtype.kind in "iu":
         terms = prod(min(n, m) for n, m in zip(a.shape, b.shape, strict=True))
-        largest = max(_largest(a) * _largest(b) * terms, _largest(a), _largest(b))
-        if largest >= 2**63:
-            raise OverflowError(
-                f"`in1` and `in2` hold integers up to {_largest(a)} and {_largest(b)}, but {terms} products of theirs "
-                "must add up below 2**63: convert both to float64"
-            )
+        reach = max(_largest(a) * _largest(b) * terms, _largest(a), _largest(b))
+        _refuse_overflow((_largest(a), _largest(b)), terms, reach, 63)
         return np.dtype(np.int64)
     return np.dtype(np.float32) if a.dtype.name in _NARROW else a.dtype
 
@@ -92,6 +103,47 @@ def _convolve(a: Array, b: Array, mode: str, method: str) -> Array:
             return np.array(a_wide * b_wide, dtype=wide if wide.kind == "i" else a.dtype)
         result = way.function(a_wide, b_wide, start, size)
         return result.astype(a.dtype, copy=False) if a.dtype.name in _NARROW else result
+
+
+def _refused(method: str, ways: Mapping[str, Any]) -> str:
+    return f"`method` is {method!r}, but must be one of {', '.join(sorted(['auto', *ways]))}"
+
+
+def _way_on(method: str, integers: bool) -> portable.Portable:
+    ways = portable.SIGNAL
+    if method != "auto" and method not in ways:
+        raise ValueError(f"{_refused(method, ways)} for other arrays than NumPy's")
+    if integers and method == "fft":
+        _way(method, integers)  # which says why not
+    return ways["direct" if method == "auto" else method]
+
+
+def convolve_on(xp: Any, in1: Any, in2: Any, mode: str, method: str, correlated: bool) -> Any:
+    """Likewise for arrays of any library: a convolution of one image of one channel with a flipped kernel."""
+    for name, array in (("in1", in1), ("in2", in2)):
+        _check_size(array, name)
+    operands, dtype = namespaces.operands(xp, namespaces.NUMBERS, in1=in1, in2=in2)
+    a, b = operands.values()
+    size, start = full_output_size(a.shape, b.shape, mode), _start(a.shape, b.shape, mode)
+    integers = xp.isdtype(a.dtype, "integral")
+    way = _way_on(method, integers)
+    if integers:
+        terms = prod(map(min, a.shape, b.shape))
+        reach = max(largest(xp, a) * largest(xp, b) * terms, largest(xp, a), largest(xp, b))
+        _refuse_overflow((largest(xp, a), largest(xp, b)), terms, reach, xp.iinfo(a.dtype).bits - 1)
+    flipped = b if correlated else xp.flip(b)
+    if correlated and xp.isdtype(b.dtype, "complex floating"):
+        flipped = xp.conj(b)
+    if a.ndim == 0:
+        return xp.astype(a * flipped, dtype, copy=False)
+    if prod(b.shape) > prod(a.shape):  # the smaller one is the kernel
+        a, flipped = flipped, a
+        a, flipped = xp.flip(a), xp.flip(flipped)
+    sizes = zip(a.shape, flipped.shape, start, size, strict=True)
+    padding = tuple((m - 1 - first, out + first - n) for n, m, first, out in sizes)
+    ones = (1,) * a.ndim
+    y = way.conv(xp, a[None, None, ...], flipped[None, None, ...], ConvSpec(ones, padding, ones))
+    return xp.astype(y[0, 0, ...], dtype, copy=False)
 
 
 def convolve(in1: Any, in2: Any, mode: str = "full", *, method: str = "auto") -> Array:
@@ -136,6 +188,9 @@ def convolve(in1: Any, in2: Any, mode: str = "full", *, method: str = "auto") ->
     >>> convolve([1, 2, 3], [0, 1, 10], "same")
     array([ 1, 12, 23])
     """
+    if foreign(in1, in2) and (xp := namespace(in1=in1, in2=in2)) is not None:
+        found: Array = convolve_on(xp, in1, in2, mode, method, correlated=False)
+        return found
     a, b = _operands(in1, in2)
     return _convolve(a, b, mode, method)
 
@@ -173,6 +228,9 @@ def correlate(in1: Any, in2: Any, mode: str = "full", *, method: str = "auto") -
     array([[11, 18],
            [ 6, 22]])
     """
+    if foreign(in1, in2) and (xp := namespace(in1=in1, in2=in2)) is not None:
+        found: Array = convolve_on(xp, in1, in2, mode, method, correlated=True)
+        return found
     a, b = _operands(in1, in2)
     mirrored = np.flip(b)
     return _convolve(a, mirrored.conj() if b.dtype.kind == "c" else mirrored, mode, method)

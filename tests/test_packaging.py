@@ -86,7 +86,7 @@ def test_the_metadata(wheel):
     }
     text = "".join((ROOT / name).read_text() for name in _sources() if name.endswith(".py"))
     assert "pytest-xdist" in needs and '"xdist.plugin"' in text  # pytest imports it
-    for name in needs - {"pytest-xdist"}:
+    for name in (n.replace("-", "_") for n in needs - {"pytest-xdist"}):
         assert f"import {name}" in text or f"from {name}" in text, f"{name} is required, but never imported"
 
 

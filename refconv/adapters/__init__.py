@@ -101,6 +101,13 @@ _LIBRARIES = {
     "cudnn": ("cuDNN's graphs on a GPU, through its Python frontend", "cudnn", ""),
 }
 
+_PORTABLE = {
+    "numpy": ("NumPy's arrays", "array_api_compat"),
+    "torch": ("PyTorch's", "torch"),
+    "jax": ("JAX's", "jax"),
+    "strict": ("those that have the array-API standard alone", "array_api_strict"),
+}
+
 ADAPTERS: Mapping[str, Adapter] = {
     **{
         name: Adapter(name, summary, f"refconv.adapters.{name}", needs=needs, extra=extra)
@@ -122,6 +129,12 @@ ADAPTERS: Mapping[str, Adapter] = {
             "refconv" if way == "auto" else f"refconv-{way}", summary, "refconv.adapters.references", way
         )
         for way, summary in _OWN.items()
+    },
+    **{
+        f"portable-{library}": Adapter(
+            f"portable-{library}", f"the portable references on {what}", "refconv.adapters.portable", library, needs
+        )
+        for library, (what, needs) in _PORTABLE.items()
     },
 }
 # What is judged where nothing is named: our own references, and PyTorch.

@@ -30,7 +30,7 @@ def subject(way: str) -> Subject:
         name: partial(getattr(refconv, name), method=way) for name, op in OPERATIONS.items() if _offers(op, way)
     }
     name = "refconv" if way == "auto" else f"refconv-{way}"
-    return Subject(name, functions, scope=Scope(pairs=True), claim_for=partial(_claim, way))
+    return Subject(name, functions, scope=Scope(pairs=True), claim_for=partial(claim, way))
 
 
 def _offers(op: Operation, way: str) -> bool:
@@ -43,7 +43,7 @@ def _offers(op: Operation, way: str) -> bool:
     return way == "fastest" or way in ALGORITHMS
 
 
-def _claim(way: str, case: Case) -> str:
+def claim(way: str, case: Case) -> str:
     """The error class that the registry states for this call."""
     op = case.operation
     if way == "auto" or op.kind in _POOLING:
