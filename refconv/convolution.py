@@ -57,18 +57,20 @@ _name = functools.cache(lambda dtype: str(dtype.name))  # NumPy makes it up each
 def _operands(**given: ArrayLike | None) -> tuple[dict[str, Array], np.dtype[Any]]:
     """The arrays in the dtype they are computed in, and the dtype of the result."""
     arrays = {name: np.asarray(value) for name, value in given.items() if value is not None}
-    first, *others = arrays
+    first = next(iter(arrays))
     dtype = arrays[first].dtype
     for name, array in arrays.items():
         if _name(array.dtype) not in COMPUTED:
             raise TypeError(f"`{name}` is of dtype {array.dtype}, but must be one of {', '.join(sorted(COMPUTED))}")
-    for name in others:
-        if _name(arrays[name].dtype) != _name(dtype):
+    for name, array in arrays.items():
+        if _name(array.dtype) != _name(dtype):
             raise TypeError(
-                f"`{name}` is of dtype {arrays[name].dtype} and `{first}` of {dtype}, but both must be of the same: "
+                f"`{name}` is of dtype {array.dtype} and `{first}` of {dtype}, but both must be of the same: "
                 "convert one with astype"
             )
     computed = np.dtype(COMPUTED[_name(dtype)])
+    if computed == dtype and dtype.isnative:
+        return arrays, dtype
     for name, array in arrays.items():
         if _name(dtype) == "uint64" and array.size and int(array.max()) >= 2**63:
             raise OverflowError(f"`{name}` holds {int(array.max())}, but must be below 2**63")
@@ -87,28 +89,28 @@ def _batched(name: str, x: Array, rank: int) -> tuple[Array, bool]:
     return (x[None], True) if x.ndim == rank + 1 else (x, False)
 
 
-def _check_axes(name: str, array: Array, rank: int, first: str) -> None:
-    if array.ndim != rank + 2:
+def _check_axes(name: str, shape: Sizes, rank: int, first: str) -> None:
+    if len(shape) != rank + 2:
         raise ValueError(
-            f"`{name}` has shape {array.shape}, but must have {rank + 2} axes ({first}, channels and {rank} spatial)"
+            f"`{name}` has shape {shape}, but must have {rank + 2} axes ({first}, channels and {rank} spatial)"
         )
 
 
-def _check_weight(w: Array, rank: int) -> None:
+def _check_weight(w: Sizes, rank: int) -> None:
     _check_axes("weight", w, rank, "out or in channels")
-    if 0 in w.shape[2:]:
-        raise ValueError(f"`weight` has kernel size {w.shape[2:]}, but must be at least 1 on every axis")
+    if 0 in w[2:]:
+        raise ValueError(f"`weight` has kernel size {w[2:]}, but must be at least 1 on every axis")
 
 
-def _check_channels(x: Array, w: Array, groups: int) -> None:
+def _check_channels(x: Sizes, w: Sizes, groups: int) -> None:
     """A convolution's weight is (out_channels, in_channels / groups, ...)."""
-    for name, channels in (("in_channels", x.shape[1]), ("out_channels", w.shape[0])):
+    for name, channels in (("in_channels", x[1]), ("out_channels", w[0])):
         if channels % groups:
             raise ValueError(f"`groups` (={groups}) must divide `{name}` (={channels})")
-    if w.shape[1] * groups != x.shape[1]:
+    if w[1] * groups != x[1]:
         raise ValueError(
-            f"`weight` has shape {w.shape}, but its second axis must be in_channels / groups = "
-            f"{x.shape[1]} / {groups} = {x.shape[1] // groups}"
+            f"`weight` has shape {w}, but its second axis must be in_channels / groups = "
+            f"{x[1]} / {groups} = {x[1] // groups}"
         )
 
 
@@ -120,6 +122,32 @@ def _check_fit(input_size: Sizes, kernel_size: Sizes, spec: ConvSpec) -> None:
             f"kernel of size {extent} (dilation counted) is larger than the padded input of size {sizes}: "
             "use more `padding`, less `dilation` or a smaller `weight`"
         )
+
+
+def _plain(value: Any) -> bool:
+    """Whether what equals it is the same argument: 1 equals True and 1.0, which are refused."""
+    return type(value) is int or type(value) is str or (type(value) is tuple and all(map(_plain, value)))
+
+
+def _geometry(
+    rank: int, x: Sizes, w: Sizes, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> tuple[ConvSpec, Sizes]:
+    """What a convolution of these shapes and arguments is, and the size of its output; raises where they do not fit."""
+    find = _known if all(map(_plain, (stride, padding, dilation, groups))) else _checked
+    return find(rank, x, w, stride, padding, dilation, groups)
+
+
+def _checked(
+    rank: int, x: Sizes, w: Sizes, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> tuple[ConvSpec, Sizes]:
+    _check_weight(w, rank)
+    spec = conv_spec(rank, w[2:], stride, padding, dilation, groups)
+    _check_channels(x, w, spec.groups)
+    _check_fit(x[2:], w[2:], spec)
+    return spec, spec.output_size(x[2:], w[2:])
+
+
+_known = functools.lru_cache(1024)(_checked)  # to check takes longer than a small product
 
 
 def _check_bias(bias: Array | None, channels: int, output_size: Sizes) -> Array | None:
@@ -219,12 +247,9 @@ def _conv(
     arrays, dtype = _operands(input=input, weight=weight, bias=bias)
     w = arrays["weight"]
     x, unbatched = _batched("input", arrays["input"], rank)
-    _check_weight(w, rank)
-    spec = conv_spec(rank, w.shape[2:], stride, padding, dilation, groups)
-    _check_channels(x, w, spec.groups)
+    spec, output_size = _geometry(rank, x.shape, w.shape, stride, padding, dilation, groups)
     x, spec = _extended(x, spec, padding_mode)
-    _check_fit(x.shape[2:], w.shape[2:], spec)
-    b = _check_bias(arrays.get("bias"), w.shape[0], spec.output_size(x.shape[2:], w.shape[2:]))
+    b = _check_bias(arrays.get("bias"), w.shape[0], output_size)
     _check_overflow(x, w, math.prod(w.shape[1:]), b)
     (y,) = _run(f"conv{rank}d", method, spec, (x.shape, w.shape), x.dtype, lambda chosen: (chosen.conv(x, w, spec),))
     return _finished(y, b, dtype, unbatched)
@@ -245,7 +270,7 @@ def _conv_transpose(
     arrays, dtype = _operands(input=input, weight=weight, bias=bias)
     w = arrays["weight"]
     x, unbatched = _batched("input", arrays["input"], rank)
-    _check_weight(w, rank)
+    _check_weight(w.shape, rank)
     spec, extra = transposed_spec(rank, stride, padding, output_padding, groups, dilation)
     if x.shape[1] % spec.groups:
         raise ValueError(f"`groups` (={spec.groups}) must divide `in_channels` (={x.shape[1]})")
@@ -280,13 +305,10 @@ def _conv_backward(
 ) -> tuple[Array, Array, Array]:
     arrays, dtype = _operands(grad_output=grad_output, input=input, weight=weight)
     g, x, w = arrays.values()
-    _check_axes("input", x, rank, "batch")
-    _check_axes("grad_output", g, rank, "batch")
-    _check_weight(w, rank)
-    spec = conv_spec(rank, w.shape[2:], stride, padding, dilation, groups)
-    _check_channels(x, w, spec.groups)
-    _check_fit(x.shape[2:], w.shape[2:], spec)
-    shape = (x.shape[0], w.shape[0], *spec.output_size(x.shape[2:], w.shape[2:]))
+    _check_axes("input", x.shape, rank, "batch")
+    _check_axes("grad_output", g.shape, rank, "batch")
+    spec, output_size = _geometry(rank, x.shape, w.shape, stride, padding, dilation, groups)
+    shape = (x.shape[0], w.shape[0], *output_size)
     if g.shape != shape:
         raise ValueError(f"`grad_output` has shape {g.shape}, but must have the shape of the output, {shape}")
     positions = x.shape[0] * math.prod(shape[2:])

@@ -176,16 +176,18 @@ def fastest(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dt
     `shapes` are those of the convolution's input and weight.
     """
     x, w = shapes
-    sizes = x[2:], w[2:]
-    if dtype.kind == "i" or 0 in (*x, *w):
+    if dtype.kind == "i" or 0 in x or 0 in w:
         return choose(name, spec, shapes, dtype)
-    able = tuple(row for row in _FORWARD if not ALGORITHMS[row].refuses(name, spec, *sizes, dtype))
-    return _cheapest(able, name, spec, x, w, rates(dtype.name))
+    return _cheapest(name, spec, x, w, dtype, rates(_name(dtype)))
+
+
+_name = functools.cache(lambda dtype: str(dtype.name))
 
 
 @functools.lru_cache(1024)
-def _cheapest(able: tuple[str, ...], name: str, spec: ConvSpec, x: Sizes, w: Sizes, prices: Work) -> str:
+def _cheapest(name: str, spec: ConvSpec, x: Sizes, w: Sizes, dtype: np.dtype[Any], prices: Work) -> str:
     """The choice, remembered: to count the work takes as long as a small convolution."""
+    able = (row for row in _FORWARD if not ALGORITHMS[row].refuses(name, spec, x[2:], w[2:], dtype))
     return min(able, key=lambda row: seconds(work(row, name, spec, x, w), prices))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refconv.scratch import buffer
+from refconv.scratch import buffer, strided
 from refconv.spec import ConvSpec, Sizes
 
 __all__ = ["conv", "fold", "input_grad", "lowers", "patches", "rotates", "weight_grad"]
@@ -37,12 +37,10 @@ def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
 
 
 def _padded(x: Array, spec: ConvSpec) -> Array:
-    """x with its border of zeros; x itself where there is none."""
+    """x with its border of zeros, C-contiguous; x itself where it is that already."""
     if not any(map(any, spec.padding)):
-        return x
-    lead = x.shape[: x.ndim - spec.rank]
-    sizes = zip(x.shape[-spec.rank :], spec.padding, strict=True)
-    padded = np.zeros((*lead, *(n + before + after for n, (before, after) in sizes)), x.dtype)
+        return np.ascontiguousarray(x)
+    padded = np.zeros((*x.shape[: -spec.rank], *_padded_size(spec, x.shape[-spec.rank :])), x.dtype)
     padded[_inner(spec, x.shape[-spec.rank :])] = x
     return padded
 
@@ -54,23 +52,24 @@ def _inner(spec: ConvSpec, input_size: Sizes) -> tuple[Any, ...]:
 
 def _windows(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Array:
     """A view of a padded (N, groups, C, *n) as (groups, C, *kernel_size, N, *output_size)."""
-    x = np.moveaxis(x, 0, 2)
-    lead, space = x.strides[:3], x.strides[3:]
-    return np.lib.stride_tricks.as_strided(
+    image, group, channel, *space = x.strides
+    return strided(
         x,
-        (*x.shape[:2], *kernel_size, x.shape[2], *output_size),
+        (*x.shape[1:3], *kernel_size, x.shape[0], *output_size),
         (
-            *lead[:2],
+            *(group, channel),
             *(d * step for d, step in zip(spec.dilation, space, strict=True)),
-            lead[2],
+            image,
             *(s * step for s, step in zip(spec.stride, space, strict=True)),
         ),
-        writeable=False,
     )
 
 
 def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
     """Boxes of at most `room` elements that tile `sizes`, each one contiguous in row-major order."""
+    if 0 < math.prod(sizes) <= room:
+        yield tuple(slice(0, n) for n in sizes)
+        return
     room, steps = max(1, room), []
     for n in reversed(sizes):
         steps.append(max(1, min(n, room)))
@@ -225,7 +224,7 @@ def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -
     x = _padded(_grouped(x, spec.groups), spec)
     taps, step = kernel_size[0], spec.stride[0]
     image, group, channel, row, *space = x.strides
-    lines = np.lib.stride_tricks.as_strided(
+    lines = strided(
         x,
         (*x.shape[:2], x.shape[3], x.shape[2], *kernel_size[1:], *output_size[1:]),
         (
@@ -233,7 +232,6 @@ def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -
             *(d * s for d, s in zip(spec.dilation[1:], space, strict=True)),
             *(d * s for d, s in zip(spec.stride[1:], space, strict=True)),
         ),
-        writeable=False,
     )
     positions = math.prod(output_size[1:])
     height = math.prod(lines.shape[3:]) // max(1, positions)
@@ -243,7 +241,7 @@ def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -
         part = lines[images, groups, rows.start * step : (rows.stop - 1) * step + taps]
         copy = buffer("columns", part.shape, x.dtype)
         np.copyto(copy, part)
-        matrices = np.lib.stride_tricks.as_strided(
+        matrices = strided(
             copy,
             (*copy.shape[:2], rows.stop - rows.start, taps * height, positions),
             (*copy.strides[:2], step * copy.strides[2], positions * x.itemsize, x.itemsize),
