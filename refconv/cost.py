@@ -75,9 +75,8 @@ def _im2col(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     if n.taps == 1 and n.positions == n.pixels:
         return Work(n.products, 0, 0, 4)
     if im2col.lowers(spec, w):
-        rows = n.batch * n.groups * spec.output_size(x[2:], w[2:])[0]
-        again = rows * n.channels * n.outputs * n.taps  # kernels arranged anew for each row
-        return Work(n.products, columns // w[2] * spec.stride[0] + columns // 2 + again, 0, 20 + rows / 16)
+        added = 2 * n.batch * n.groups * n.outputs * n.positions * w[2]
+        return Work(n.products, columns // w[2] + added, 0, 20 + n.batch * n.groups / 4)
     # A product with few rows is no faster than reading its columns.
     return Work(n.products, columns * (2 if n.outputs < 8 else 1), 0, 10 + columns / 2**18)
 
