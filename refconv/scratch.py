@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KEPT_BYTES", "buffer", "strided"]
+__all__ = ["KEPT_BYTES", "buffer", "forget", "strided"]
 
 Array = NDArray[Any]
 
@@ -52,3 +52,8 @@ def strided(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> A
     [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]
     """
     return np.ndarray(shape, array.dtype, array, 0, strides)
+
+
+def forget() -> None:
+    """Give back what this thread keeps."""
+    _HELD.buffers.clear()

@@ -24,6 +24,7 @@ LAYERS = {
     "receptive": 2,
     "exact": 2,
     "cost": 3,
+    "parts": 3,
     "convolution": 4,
     "pooling": 3,
     "signal": 3,

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from refconv.scratch import buffer, strided
 from refconv.spec import ConvSpec, Sizes
 
-__all__ = ["conv", "fold", "input_grad", "lowers", "patches", "rotates", "weight_grad"]
+__all__ = ["conv", "fold", "input_grad", "lowers", "needs", "patches", "rotates", "weight_grad"]
 
 Array = NDArray[Any]
 Box = tuple[slice, ...]
 Steps = list[tuple[int, int]]
 
+OVERHEAD = 2**16  # bytes of Python objects and of NumPy's own buffers
 BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
 MANY_POSITIONS = 2048
 THIN = 64  # output channels of a group, up to which a gradient is not folded
@@ -193,6 +194,35 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
     for box in _image_blocks(x.shape[0], output_size, columns.bytes_each):
         _multiply(kernels, columns(box), y, box)
     return y.reshape(x.shape[0], w.shape[0], *output_size)
+
+
+def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
+    """The most bytes that a call allocates beside its operands and result; x and w are the convolution's shapes."""
+    batch, taps, output_size = x[0], math.prod(w[2:]), spec.output_size(x[2:], w[2:])
+    padded = batch * x[1] * math.prod(_padded_size(spec, x[2:]))
+    y = batch * w[0] * math.prod(output_size)
+    block = max(BLOCK_BYTES, itemsize * max(x[1], w[0]) * taps) // itemsize
+    sides = (w[1], w[0] // spec.groups, output_size)
+    if kind == "input_grad":  # the output's gradient is padded, or the input's folded
+        padded += batch * w[0] * math.prod(n + e - 1 for n, e in zip(x[2:], spec.extent(w[2:]), strict=True))
+        sides = (w[0] // spec.groups, w[1], x[2:])
+    return OVERHEAD + itemsize * (
+        padded + 2 * y + 4 * math.prod(w) + block + _lowered_room(spec, batch, *sides, w[2:], itemsize)
+    )
+
+
+def _lowered_room(
+    spec: ConvSpec, batch: int, channels: int, outputs: int, output_size: Sizes, kernel_size: Sizes, itemsize: int
+) -> int:
+    """Elements of the largest box of lowered rows, and of its products."""
+    if outputs > LOWERED_OUTPUTS:
+        return 0
+    height, line = channels * math.prod(kernel_size[1:]), math.prod(output_size[1:])
+    room = max(1, LOWERED_BYTES // max(1, height * line * itemsize))
+    rows = min(max(1, output_size[0]), room)
+    many = min(batch * spec.groups, room // rows)
+    read = many * (rows + (kernel_size[0] - 1) * spec.dilation[0] // spec.stride[0] + 1) * line
+    return read * (height + kernel_size[0] * outputs) + many * outputs * height
 
 
 def lowers(spec: ConvSpec, w: Sizes) -> bool:
