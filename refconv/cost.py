@@ -125,8 +125,8 @@ def _gradient(spec: ConvSpec, x: Sizes, w: Sizes) -> tuple[ConvSpec, Sizes, Size
 def work(algorithm: str, name: str, spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     """The work of a call, given the shapes of the convolution's input and weight.
 
-    >>> work("im2col", "conv2d", ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), (1, 8, 9, 9), (4, 8, 3, 3)).products
-    14112
+    >>> work("im2col", "conv2d", ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), (1, 8, 9, 9), (8, 8, 3, 3)).products
+    28224
     """
     kind, forward = OPERATIONS[name].kind, _FORWARD[algorithm](spec, x, w)
     if kind == "conv":
