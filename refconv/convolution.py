@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from refconv import portable
+from refconv import parts, portable
 from refconv.algorithms import ALGORITHMS, Algorithm, algorithm, choose
 from refconv.cost import fastest
 from refconv.namespaces import NUMBERS, foreign, largest, namespace, operands
@@ -243,12 +243,26 @@ def _refusal(name: str, method: str, reason: str, can: Callable[[Algorithm], boo
     return NotImplementedError(f"`method` {method!r} cannot do this {name}: {reason}; methods that can: {others}")
 
 
+def _room(memory: Any, given: tuple[ArrayLike | None, ...], used: tuple[Array, ...], others: int) -> int:
+    """The bytes left of a budget in MiB beside operands that had to be copied, and `others`."""
+    if isinstance(memory, bool) or not isinstance(memory, (int, float)) or not 0 < memory < math.inf:
+        raise ValueError(f"`memory` is {memory!r}, but must be a number of MiB above 0")
+    copied = sum(array.nbytes for array in used if not any(array is value for value in given))
+    return int(memory * 2**20) - copied - others
+
+
+def _wide(shape: Sizes, computed: np.dtype[Any], dtype: np.dtype[Any]) -> int:
+    """The bytes of a result that is still to be rounded."""
+    return 0 if computed == dtype else math.prod(shape) * computed.itemsize
+
+
 def _run(
     name: str,
     method: str,
     spec: ConvSpec,
     shapes: tuple[Sizes, Sizes],
     dtype: np.dtype[Any],
+    room: int,
     call: Callable[[Algorithm], tuple[Array, ...]],
 ) -> tuple[Array, ...]:
     """Do the call with the algorithm named, or say why it cannot and which can; IEEE results, no warnings."""
@@ -260,6 +274,10 @@ def _run(
         if not reason:
             with np.errstate(all="ignore"):
                 return call(chosen)
+    except parts.TooLarge as error:
+        if pick and chosen.name != "direct":  # the one that needs the least, and is exact enough for all
+            return _run(name, "direct", spec, shapes, dtype, room, call)
+        raise ValueError(f"`memory` leaves {max(0, room) / 2**20:.3g} MiB, but {error}: give more `memory`") from None
     except NotImplementedError as error:  # only known once the channels are
         reason = str(error)
     raise _refusal(name, chosen.name, reason, lambda row: not row.refuses(name, spec, *sizes, dtype))
@@ -285,6 +303,7 @@ def _conv(
     groups: Any,
     padding_mode: str,
     method: str,
+    memory: float,
 ) -> Array:
     if foreign(input, weight, bias) and (xp := namespace(input=input, weight=weight, bias=bias)) is not None:
         found: Array = conv_on(xp, rank, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
@@ -293,10 +312,22 @@ def _conv(
     w = arrays["weight"]
     x, unbatched = _batched("input", arrays["input"], rank)
     spec, output_size = _geometry(rank, x.shape, w.shape, stride, padding, dilation, groups)
-    x, spec = _extended(x, spec, padding_mode)
+    padded, spec = _extended(x, spec, padding_mode)
     b = _check_bias(arrays.get("bias"), w.shape[0], output_size)
     _check_overflow(x, w, math.prod(w.shape[1:]), b)
-    (y,) = _run(f"conv{rank}d", method, spec, (x.shape, w.shape), x.dtype, lambda chosen: (chosen.conv(x, w, spec),))
+    others = _wide((x.shape[0], w.shape[0], *output_size), x.dtype, dtype)
+    others += 0 if x.shape == padded.shape else padded.nbytes
+    room = _room(memory, (input, weight, bias), tuple(arrays.values()), others)
+    x = padded
+    (y,) = _run(
+        f"conv{rank}d",
+        method,
+        spec,
+        (x.shape, w.shape),
+        x.dtype,
+        room,
+        lambda chosen: (parts.conv(chosen, x, w, spec, room),),
+    )
     return _finished(y, b, dtype, unbatched)
 
 
@@ -311,6 +342,7 @@ def _conv_transpose(
     groups: Any,
     dilation: Any,
     method: str,
+    memory: float,
 ) -> Array:
     if foreign(input, weight, bias) and (xp := namespace(input=input, weight=weight, bias=bias)) is not None:
         found: Array = conv_transpose_on(
@@ -327,8 +359,15 @@ def _conv_transpose(
     b = _check_bias(arrays.get("bias"), out_channels, size)
     _check_overflow(x, w, w.shape[0] // spec.groups * math.prod(w.shape[2:]), b)
     shapes = ((x.shape[0], out_channels, *size), w.shape)
+    room = _room(memory, (input, weight, bias), tuple(arrays.values()), _wide(shapes[0], x.dtype, dtype))
     (y,) = _run(
-        f"conv_transpose{rank}d", method, spec, shapes, x.dtype, lambda chosen: (chosen.input_grad(x, w, spec, size),)
+        f"conv_transpose{rank}d",
+        method,
+        spec,
+        shapes,
+        x.dtype,
+        room,
+        lambda chosen: (parts.input_grad(chosen, x, w, spec, size, room),),
     )
     return _finished(y, b, dtype, unbatched)
 
@@ -343,6 +382,7 @@ def _conv_backward(
     dilation: Any,
     groups: Any,
     method: str,
+    memory: float,
 ) -> tuple[Array, Array, Array]:
     if (
         foreign(grad_output, input, weight)
@@ -356,14 +396,17 @@ def _conv_backward(
     _check_overflow(g, x, positions)
     _check_overflow(g, None, positions)
 
+    others = sum(_wide(array.shape, x.dtype, dtype) for array in (x, w))
+    room = _room(memory, (grad_output, input, weight), tuple(arrays.values()), others)
+
     def gradients(chosen: Algorithm) -> tuple[Array, ...]:
         return (
-            chosen.input_grad(g, w, spec, x.shape[2:]),
-            chosen.weight_grad(g, x, spec, w.shape[2:]),
+            parts.input_grad(chosen, g, w, spec, x.shape[2:], room),
+            parts.weight_grad(chosen, g, x, spec, w.shape[2:], room),
             g.sum(axis=(0, *range(2, rank + 2)), dtype=g.dtype),
         )
 
-    results = _run(f"conv{rank}d_backward", method, spec, (x.shape, w.shape), x.dtype, gradients)
+    results = _run(f"conv{rank}d_backward", method, spec, (x.shape, w.shape), x.dtype, room, gradients)
     grad_input, grad_weight, grad_bias = (_finished(r, None, dtype, False) for r in results)
     return grad_input, grad_weight, grad_bias
 
@@ -504,6 +547,7 @@ def conv1d(
     *,
     padding_mode: str = "zeros",
     method: str = "auto",
+    memory: float = 256,
 ) -> Array:
     """Cross-correlate a batch of 1-D signals with a set of kernels, as `torch.nn.functional.conv1d`.
 
@@ -530,6 +574,8 @@ def conv1d(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -540,6 +586,7 @@ def conv1d(
     ------
     ValueError
         A shape or an argument does not fit, or the kernel is larger than the padded input.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -552,7 +599,7 @@ def conv1d(
     >>> conv1d([[[1, 2, 3, 4]]], [[[1, -1]]])
     array([[[-1, -1, -1]]])
     """
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
+    return _conv(1, input, weight, bias, stride, padding, dilation, groups, padding_mode, method, memory)
 
 
 def conv2d(
@@ -566,6 +613,7 @@ def conv2d(
     *,
     padding_mode: str = "zeros",
     method: str = "auto",
+    memory: float = 256,
 ) -> Array:
     """Cross-correlate a batch of 2-D images with a set of kernels, as `torch.nn.functional.conv2d`.
 
@@ -592,6 +640,8 @@ def conv2d(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -602,6 +652,7 @@ def conv2d(
     ------
     ValueError
         A shape or an argument does not fit, or the kernel is larger than the padded input.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -616,7 +667,7 @@ def conv2d(
     array([[[[19, 25],
              [37, 43]]]])
     """
-    return _conv(2, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
+    return _conv(2, input, weight, bias, stride, padding, dilation, groups, padding_mode, method, memory)
 
 
 def conv3d(
@@ -630,6 +681,7 @@ def conv3d(
     *,
     padding_mode: str = "zeros",
     method: str = "auto",
+    memory: float = 256,
 ) -> Array:
     """Cross-correlate a batch of 3-D volumes with a set of kernels, as `torch.nn.functional.conv3d`.
 
@@ -656,6 +708,8 @@ def conv3d(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -666,6 +720,7 @@ def conv3d(
     ------
     ValueError
         A shape or an argument does not fit, or the kernel is larger than the padded input.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -678,7 +733,7 @@ def conv3d(
     >>> conv3d(np.ones((1, 2, 3, 3, 3)), np.ones((1, 2, 3, 3, 3)))
     array([[[[[54.]]]]])
     """
-    return _conv(3, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
+    return _conv(3, input, weight, bias, stride, padding, dilation, groups, padding_mode, method, memory)
 
 
 def conv_transpose1d(
@@ -692,6 +747,7 @@ def conv_transpose1d(
     dilation: Any = 1,
     *,
     method: str = "auto",
+    memory: float = 256,
 ) -> Array:
     """Apply the transpose of a convolution to a batch of 1-D signals, as `torch.nn.functional.conv_transpose1d`.
 
@@ -717,6 +773,8 @@ def conv_transpose1d(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -728,6 +786,7 @@ def conv_transpose1d(
     ------
     ValueError
         A shape or an argument does not fit, or nothing is left of the output.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -740,7 +799,7 @@ def conv_transpose1d(
     >>> conv_transpose1d([[[1, 2]]], [[[1, 10]]], stride=2)
     array([[[ 1, 10,  2, 20]]])
     """
-    return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation, method)
+    return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation, method, memory)
 
 
 def conv_transpose2d(
@@ -754,6 +813,7 @@ def conv_transpose2d(
     dilation: Any = 1,
     *,
     method: str = "auto",
+    memory: float = 256,
 ) -> Array:
     """Apply the transpose of a convolution to a batch of 2-D images, as `torch.nn.functional.conv_transpose2d`.
 
@@ -779,6 +839,8 @@ def conv_transpose2d(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -790,6 +852,7 @@ def conv_transpose2d(
     ------
     ValueError
         A shape or an argument does not fit, or nothing is left of the output.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -805,7 +868,7 @@ def conv_transpose2d(
              [ 0,  4,  6],
              [ 4, 12,  9]]]])
     """
-    return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation, method)
+    return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation, method, memory)
 
 
 def conv_transpose3d(
@@ -819,6 +882,7 @@ def conv_transpose3d(
     dilation: Any = 1,
     *,
     method: str = "auto",
+    memory: float = 256,
 ) -> Array:
     """Apply the transpose of a convolution to a batch of 3-D volumes, as `torch.nn.functional.conv_transpose3d`.
 
@@ -844,6 +908,8 @@ def conv_transpose3d(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -855,6 +921,7 @@ def conv_transpose3d(
     ------
     ValueError
         A shape or an argument does not fit, or nothing is left of the output.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -867,7 +934,7 @@ def conv_transpose3d(
     >>> conv_transpose3d(np.full((1, 1, 1, 1, 1), 3), np.full((1, 1, 1, 1, 2), 2))
     array([[[[[6, 6]]]]])
     """
-    return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation, method)
+    return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation, method, memory)
 
 
 def conv1d_backward(
@@ -880,6 +947,7 @@ def conv1d_backward(
     groups: int = 1,
     *,
     method: str = "auto",
+    memory: float = 256,
 ) -> tuple[Array, Array, Array]:
     """The gradients of `conv1d` with respect to input, weight and bias, given that with respect to its output.
 
@@ -900,6 +968,8 @@ def conv1d_backward(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -910,6 +980,7 @@ def conv1d_backward(
     ------
     ValueError
         A shape or an argument does not fit, as `grad_output` that is not shaped as the output.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -922,7 +993,7 @@ def conv1d_backward(
     >>> conv1d_backward([[[1, 1, 1]]], [[[1, 2, 3, 4]]], [[[1, -1]]])
     (array([[[ 1,  0,  0, -1]]]), array([[[6, 9]]]), array([3]))
     """
-    return _conv_backward(1, grad_output, input, weight, stride, padding, dilation, groups, method)
+    return _conv_backward(1, grad_output, input, weight, stride, padding, dilation, groups, method, memory)
 
 
 def conv2d_backward(
@@ -935,6 +1006,7 @@ def conv2d_backward(
     groups: int = 1,
     *,
     method: str = "auto",
+    memory: float = 256,
 ) -> tuple[Array, Array, Array]:
     """The gradients of `conv2d` with respect to input, weight and bias, given that with respect to its output.
 
@@ -955,6 +1027,8 @@ def conv2d_backward(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -965,6 +1039,7 @@ def conv2d_backward(
     ------
     ValueError
         A shape or an argument does not fit, as `grad_output` that is not shaped as the output.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -980,7 +1055,7 @@ def conv2d_backward(
     array([[[[ 8, 12],
              [20, 24]]]])
     """
-    return _conv_backward(2, grad_output, input, weight, stride, padding, dilation, groups, method)
+    return _conv_backward(2, grad_output, input, weight, stride, padding, dilation, groups, method, memory)
 
 
 def conv3d_backward(
@@ -993,6 +1068,7 @@ def conv3d_backward(
     groups: int = 1,
     *,
     method: str = "auto",
+    memory: float = 256,
 ) -> tuple[Array, Array, Array]:
     """The gradients of `conv3d` with respect to input, weight and bias, given that with respect to its output.
 
@@ -1013,6 +1089,8 @@ def conv3d_backward(
     method : str
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
+    memory : float
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
 
     Returns
     -------
@@ -1023,6 +1101,7 @@ def conv3d_backward(
     ------
     ValueError
         A shape or an argument does not fit, as `grad_output` that is not shaped as the output.
+        No way to compute it keeps to `memory`.
     TypeError
         The arrays are of different dtypes, or of one that has no convolution (bool, object, ...).
     OverflowError
@@ -1036,4 +1115,4 @@ def conv3d_backward(
     >>> [g.shape for g in conv3d_backward(np.ones((1, 1, 1, 1, 1)), x, x)]
     [(1, 2, 3, 3, 3), (1, 2, 3, 3, 3), (1,)]
     """
-    return _conv_backward(3, grad_output, input, weight, stride, padding, dilation, groups, method)
+    return _conv_backward(3, grad_output, input, weight, stride, padding, dilation, groups, method, memory)

@@ -75,9 +75,12 @@ def _im2col(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     if n.taps == 1 and n.positions == n.pixels:
         return Work(n.products, 0, 0, 4)
     if im2col.lowers(spec, w):
-        rows = n.batch * n.groups * spec.output_size(x[2:], w[2:])[0]
-        again = rows * n.channels * n.outputs * n.taps  # kernels arranged anew for each row
-        return Work(n.products, columns // w[2] * spec.stride[0] + columns // 2 + again, 0, 20 + rows / 16)
+        rows = max(1, spec.output_size(x[2:], w[2:])[0])
+        read = 1 + (w[2] - 1) * spec.dilation[0] / spec.stride[0] / rows  # rows for each row of outputs
+        added = 2 * n.batch * n.groups * n.outputs * n.positions * w[2]
+        height = n.channels * n.taps // w[2]  # a product of short sums takes longer
+        products = n.products * read * (1 + 16 / height)
+        return Work(products, columns // w[2] * read + added, 0, 20 + n.batch * n.groups / 4)
     # A product with few rows is no faster than reading its columns.
     return Work(n.products, columns * (2 if n.outputs < 8 else 1), 0, 10 + columns / 2**18)
 
@@ -122,8 +125,8 @@ def _gradient(spec: ConvSpec, x: Sizes, w: Sizes) -> tuple[ConvSpec, Sizes, Size
 def work(algorithm: str, name: str, spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     """The work of a call, given the shapes of the convolution's input and weight.
 
-    >>> work("im2col", "conv2d", ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), (1, 8, 9, 9), (4, 8, 3, 3)).products
-    14112
+    >>> work("im2col", "conv2d", ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), (1, 8, 9, 9), (8, 8, 3, 3)).products
+    28224
     """
     kind, forward = OPERATIONS[name].kind, _FORWARD[algorithm](spec, x, w)
     if kind == "conv":
@@ -176,16 +179,18 @@ def fastest(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dt
     `shapes` are those of the convolution's input and weight.
     """
     x, w = shapes
-    sizes = x[2:], w[2:]
-    if dtype.kind == "i" or 0 in (*x, *w):
+    if dtype.kind == "i" or 0 in x or 0 in w:
         return choose(name, spec, shapes, dtype)
-    able = tuple(row for row in _FORWARD if not ALGORITHMS[row].refuses(name, spec, *sizes, dtype))
-    return _cheapest(able, name, spec, x, w, rates(dtype.name))
+    return _cheapest(name, spec, x, w, dtype, rates(_name(dtype)))
+
+
+_name = functools.cache(lambda dtype: str(dtype.name))
 
 
 @functools.lru_cache(1024)
-def _cheapest(able: tuple[str, ...], name: str, spec: ConvSpec, x: Sizes, w: Sizes, prices: Work) -> str:
+def _cheapest(name: str, spec: ConvSpec, x: Sizes, w: Sizes, dtype: np.dtype[Any], prices: Work) -> str:
     """The choice, remembered: to count the work takes as long as a small convolution."""
+    able = (row for row in _FORWARD if not ALGORITHMS[row].refuses(name, spec, x[2:], w[2:], dtype))
     return min(able, key=lambda row: seconds(work(row, name, spec, x, w), prices))
 
 

@@ -31,6 +31,7 @@ LAYERS = {
     "errorfree": 1,
     "exact": 2,
     "cost": 3,
+    "parts": 3,
     "convolution": 4,
     "pooling": 3,
     "signal": 3,

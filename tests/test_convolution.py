@@ -362,6 +362,17 @@ def test_wrong_calls_are_refused_in_clear_words(message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("argument", ["stride", "dilation", "groups", "padding"])
+@pytest.mark.parametrize("wrong", [True, 1.0, (1, True), (1.0, 1), ((1, 1), (1, 1.0))])
+def test_what_is_remembered_of_a_call_is_not_taken_for_what_equals_it(argument, wrong):
+    """Python holds 1, True and 1.0 to be the same key."""
+    x, w = np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2))
+    right = ((1, 1), (1, 1)) if argument == "padding" and isinstance(wrong, tuple) and wrong[0] == (1, 1) else 1
+    convolution.conv2d(x, w, **{argument: right})
+    with pytest.raises((TypeError, ValueError), match=f"`{argument}` is "):
+        convolution.conv2d(x, w, **{argument: wrong})
+
+
 def test_a_gradient_must_have_the_shape_of_the_output():
     with pytest.raises(ValueError, match=r"`grad_output` has shape \(1, 1, 4\), but must have the shape of the output"):
         convolution.conv1d_backward(ONE, ONE, ONE)

@@ -53,6 +53,8 @@ def test_the_choice_follows_the_shape_and_the_prices(monkeypatch):
         assert choice(name, *VGG, padding=1) == "winograd"
         assert choice(name, *VGG, padding=1, stride=2) in ("direct", "im2col")
         assert choice(name, (1, 1, 512, 512), (1, 1, 31, 31)) == "fft"
+    assert choice("conv2d", (1, 128, 28, 28), (128, 1, 31, 31), padding=15, groups=128) == "fft"
+    assert choice("conv2d", (1, 32, 112, 112), (32, 1, 3, 3), padding=1, groups=32) == "im2col"
     assert choice("conv2d", *VGG, padding=1, dtype=np.dtype("int64")) == "direct"
     assert choice("conv2d", (0, 4, 9, 9), (4, 4, 3, 3)) == "im2col"
     # Where products cost nothing beside copies, transforms that move much to save products do not pay.

@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import pytest
 
 from refconv import scratch
 
@@ -28,3 +29,14 @@ def test_a_large_buffer_is_not_kept(monkeypatch):
     monkeypatch.setattr(scratch, "KEPT_BYTES", 64)
     large = scratch.buffer("test large", (17,), FLOAT)
     assert not np.shares_memory(large, scratch.buffer("test large", (17,), FLOAT))
+
+
+@pytest.mark.parametrize(
+    ("array", "shape"),
+    [(np.ones(9), (3, 4)), (np.ones((3, 3))[:, ::2], (1, 1))],
+    ids=["beyond the end", "with gaps"],
+)
+def test_a_view_stays_within_its_array(array, shape):
+    scratch.strided(np.ones(9), (3, 3), (24, 8))
+    with pytest.raises((TypeError, ValueError)):
+        scratch.strided(array, shape, (24, 8))

@@ -22,7 +22,8 @@ class Algorithm:
     """One way to compute convolutions and their gradients.
 
     `refuses` and `claim` take the name of an operation and the geometry of a convolution; for a transposed
-    convolution it is that of the convolution it transposes, whose input is the transposed one's output.
+    convolution it is that of the convolution it transposes, whose input is the transposed one's output. `needs` takes
+    the name of one of the three functions and whole shapes: the most bytes it allocates beside operands and result.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Algorithm:
     conv: Callable[[Array, Array, ConvSpec], Array]
     input_grad: Callable[[Array, Array, ConvSpec, Sizes], Array]
     weight_grad: Callable[[Array, Array, ConvSpec, Sizes], Array]
+    needs: Callable[[str, ConvSpec, Sizes, Sizes, int], int]
     refuses: Callable[[str, ConvSpec, Sizes, Sizes, np.dtype[Any]], str]
     claim: Callable[[str, ConvSpec, Sizes, Sizes], str]
 
@@ -94,6 +96,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         conv=direct.conv,
         input_grad=direct.input_grad,
         weight_grad=direct.weight_grad,
+        needs=direct.needs,
         refuses=_nothing,
         claim=_direct_claim,
     ),
@@ -103,6 +106,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         conv=fft.conv,
         input_grad=fft.input_grad,
         weight_grad=fft.weight_grad,
+        needs=fft.needs,
         refuses=fft.refuses,
         claim=_fft_claim,
     ),
@@ -112,6 +116,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         conv=im2col.conv,
         input_grad=im2col.input_grad,
         weight_grad=im2col.weight_grad,
+        needs=im2col.needs,
         refuses=_nothing,
         claim=_direct_claim,
     ),
@@ -121,6 +126,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         conv=toeplitz.conv,
         input_grad=toeplitz.input_grad,
         weight_grad=toeplitz.weight_grad,
+        needs=toeplitz.needs,
         refuses=_nothing,
         claim=_direct_claim,
     ),
@@ -130,6 +136,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         conv=winograd.conv,
         input_grad=winograd.input_grad,
         weight_grad=winograd.weight_grad,
+        needs=winograd.needs,
         refuses=winograd.refuses,
         claim=_winograd_claim,
     ),

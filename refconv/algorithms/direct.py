@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from refconv.spec import ConvSpec, Sizes
 
-__all__ = ["conv", "input_grad", "input_grad_rot180", "weight_grad"]
+__all__ = ["conv", "input_grad", "input_grad_rot180", "needs", "weight_grad"]
 
 Array = NDArray[Any]
 Slices = tuple[slice, ...]
+
+OVERHEAD = 2**16  # bytes of Python objects and of NumPy's own buffers
 
 
 def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
@@ -69,6 +71,13 @@ def _mix(matrix: Array, x: Array) -> Array:
         return np.asarray(matrix.reshape(*matrix.shape[:-1], *(1,) * (x.ndim - 3)) * x)
     mixed: Array = np.matmul(matrix, x.reshape(*x.shape[:3], math.prod(x.shape[3:])))
     return mixed.reshape(*x.shape[:2], matrix.shape[1], *x.shape[3:])
+
+
+def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
+    """The most bytes that a call allocates beside its operands and result; x and w are the convolution's shapes."""
+    positions = x[0] * math.prod(spec.output_size(x[2:], w[2:]))
+    products = x[0] * math.prod(w[:2]) if kind == "weight_grad" else 0  # of one tap, for each image
+    return OVERHEAD + itemsize * (2 * (w[0] + x[1]) * positions + math.prod(w) + products)
 
 
 def conv(x: Array, w: Array, spec: ConvSpec) -> Array:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from refconv.spec import ConvSpec, Pairs, Sizes
 
-__all__ = ["conv", "input_grad", "refuses", "tiling", "transform_size", "weight_grad"]
+__all__ = ["conv", "input_grad", "needs", "refuses", "tiling", "transform_size", "weight_grad"]
 
 Array = NDArray[Any]
 
-MEMORY_BYTES = 2**28  # of spectra at a time: images, then output channels, are taken in parts
+OVERHEAD = 2**17  # bytes of Python objects and of NumPy's own buffers
 TILES = (32, 64, 128, 256, 512, 1024)  # lengths of a tile worth trying, besides the whole axis
 
 
@@ -159,11 +159,27 @@ def _joined(y: Array, counts: Sizes) -> Array:
     return tiles.transpose(order).reshape(batch, *y.shape[1:3], *(c * s for c, s in zip(counts, steps, strict=True)))
 
 
-def _bytes(x: Array, w: Array, lengths: Sizes) -> int:
+def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
+    """The most bytes that a call allocates beside its operands and result; x and w are the convolution's shapes."""
+    groups, extent = spec.groups, spec.extent(w[2:])
+    padded = tuple(n + before + after for n, (before, after) in zip(x[2:], spec.padding, strict=True))
+    stretched = tuple(max(0, p - 1) * s + 1 for p, s in zip(spec.output_size(x[2:], w[2:]), spec.stride, strict=True))
+    images, kernel = (x[0], groups, w[1], *padded), (groups, w[0] // groups, w[1], *extent)
+    if kind == "input_grad":
+        wide = tuple(n + e - 1 for n, e in zip(x[2:], extent, strict=True))
+        images, kernel = (x[0], groups, w[0] // groups, *wide), (groups, w[1], w[0] // groups, *extent)
+    elif kind == "weight_grad":
+        images, kernel = (w[1], groups, x[0], *padded), (groups, w[0] // groups, x[0], *stretched)
+    elements = 2 * math.prod(images) + 2 * math.prod(kernel) + groups * w[0] // groups * x[0] * math.prod(stretched)
+    return OVERHEAD + itemsize * elements + _bytes(images, kernel, itemsize)
+
+
+def _bytes(x: Sizes, w: Sizes, itemsize: int) -> int:
     """What the spectra of tiles, kernels and products hold, with the copies of them that lie beside for a moment."""
-    tiles = _count(lengths, x.shape[3:], w.shape[3:], x.shape[0])
-    (groups, outputs, channels), size = w.shape[:3], math.prod(lengths)
-    return int(3 * size * x.itemsize * groups * (tiles * channels + outputs * channels + tiles * outputs))
+    lengths = _tiling(x[3:], w[3:], x, w)
+    tiles = _count(lengths, x[3:], w[3:], x[0])
+    (groups, outputs, channels), size = w[:3], math.prod(lengths[:-1]) * (lengths[-1] + 2)
+    return 4 * size * itemsize * groups * (tiles * channels + outputs * channels + tiles * outputs)
 
 
 def _correlate(x: Array, w: Array) -> Array:
@@ -173,11 +189,6 @@ def _correlate(x: Array, w: Array) -> Array:
     if not (x.size and w.size and all(dense)):
         return np.zeros((x.shape[0], *w.shape[:2], *dense), x.dtype)
     lengths = _tiling(x.shape[3:], extent, x.shape, w.shape)
-    if _bytes(x, w, lengths) > MEMORY_BYTES:
-        if x.shape[0] > 1:
-            return np.concatenate([_correlate(images, w) for images in np.array_split(x, 2)])
-        if w.shape[1] > 1:
-            return np.concatenate([_correlate(x, kernels) for kernels in np.array_split(w, 2, axis=1)], axis=2)
     tiles, counts = _tiles(x, lengths, extent)
     # Conjugated twice, so that a complex kernel is itself not conjugated.
     kernel = np.conj(_forward(np.conj(w), lengths))

@@ -15,19 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refconv.scratch import buffer
+from refconv.scratch import buffer, strided
 from refconv.spec import ConvSpec, Sizes
 
-__all__ = ["conv", "fold", "input_grad", "lowers", "patches", "rotates", "weight_grad"]
+__all__ = ["conv", "fold", "input_grad", "lowers", "needs", "patches", "rotates", "weight_grad"]
 
 Array = NDArray[Any]
 Box = tuple[slice, ...]
+Steps = list[tuple[int, int]]
 
+OVERHEAD = 2**16  # bytes of Python objects and of NumPy's own buffers
 BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
 MANY_POSITIONS = 2048
 THIN = 64  # output channels of a group, up to which a gradient is not folded
-LOWERED_KERNELS = 2**14  # elements of a group's kernels that are arranged anew for each row of outputs
-LOWERED_BYTES = 2**20  # of rows at a time, which are read several times
+LOWERED_OUTPUTS = 4  # output channels of a group, up to which results are added up rather than inputs copied
+LOWERED_BYTES = 2**20  # of rows at a time
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
 
@@ -37,12 +39,11 @@ def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
 
 
 def _padded(x: Array, spec: ConvSpec) -> Array:
-    """x with its border of zeros; x itself where there is none."""
+    """x with its border of zeros, C-contiguous, valid until the next call; x itself where it is that already."""
     if not any(map(any, spec.padding)):
-        return x
-    lead = x.shape[: x.ndim - spec.rank]
-    sizes = zip(x.shape[-spec.rank :], spec.padding, strict=True)
-    padded = np.zeros((*lead, *(n + before + after for n, (before, after) in sizes)), x.dtype)
+        return np.ascontiguousarray(x)
+    padded = buffer("padded", (*x.shape[: -spec.rank], *_padded_size(spec, x.shape[-spec.rank :])), x.dtype)
+    padded.fill(0)
     padded[_inner(spec, x.shape[-spec.rank :])] = x
     return padded
 
@@ -54,23 +55,24 @@ def _inner(spec: ConvSpec, input_size: Sizes) -> tuple[Any, ...]:
 
 def _windows(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Array:
     """A view of a padded (N, groups, C, *n) as (groups, C, *kernel_size, N, *output_size)."""
-    x = np.moveaxis(x, 0, 2)
-    lead, space = x.strides[:3], x.strides[3:]
-    return np.lib.stride_tricks.as_strided(
+    image, group, channel, *space = x.strides
+    return strided(
         x,
-        (*x.shape[:2], *kernel_size, x.shape[2], *output_size),
+        (*x.shape[1:3], *kernel_size, x.shape[0], *output_size),
         (
-            *lead[:2],
+            *(group, channel),
             *(d * step for d, step in zip(spec.dilation, space, strict=True)),
-            lead[2],
+            image,
             *(s * step for s, step in zip(spec.stride, space, strict=True)),
         ),
-        writeable=False,
     )
 
 
 def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
     """Boxes of at most `room` elements that tile `sizes`, each one contiguous in row-major order."""
+    if 0 < math.prod(sizes) <= room:
+        yield tuple(slice(0, n) for n in sizes)
+        return
     room, steps = max(1, room), []
     for n in reversed(sizes):
         steps.append(max(1, min(n, room)))
@@ -194,61 +196,106 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
     return y.reshape(x.shape[0], w.shape[0], *output_size)
 
 
+def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
+    """The most bytes that a call allocates beside its operands and result; x and w are the convolution's shapes."""
+    batch, taps, output_size = x[0], math.prod(w[2:]), spec.output_size(x[2:], w[2:])
+    padded = batch * x[1] * math.prod(_padded_size(spec, x[2:]))
+    y = batch * w[0] * math.prod(output_size)
+    block = max(BLOCK_BYTES, itemsize * max(x[1], w[0]) * taps) // itemsize
+    sides = (w[1], w[0] // spec.groups, output_size)
+    if kind == "input_grad":  # the output's gradient is padded, or the input's folded
+        padded += batch * w[0] * math.prod(n + e - 1 for n, e in zip(x[2:], spec.extent(w[2:]), strict=True))
+        sides = (w[0] // spec.groups, w[1], x[2:])
+    return OVERHEAD + itemsize * (
+        padded + 2 * y + 4 * math.prod(w) + block + _lowered_room(spec, batch, *sides, w[2:], itemsize)
+    )
+
+
+def _lowered_room(
+    spec: ConvSpec, batch: int, channels: int, outputs: int, output_size: Sizes, kernel_size: Sizes, itemsize: int
+) -> int:
+    """Elements of the largest box of lowered rows, and of its products."""
+    if outputs > LOWERED_OUTPUTS:
+        return 0
+    height, line = channels * math.prod(kernel_size[1:]), math.prod(output_size[1:])
+    room = max(1, LOWERED_BYTES // max(1, height * line * itemsize))
+    rows = min(max(1, output_size[0]), room)
+    many = min(batch * spec.groups, room // rows)
+    read = many * (rows + (kernel_size[0] - 1) * spec.dilation[0] // spec.stride[0] + 1) * line
+    return read * (height + kernel_size[0] * outputs) + many * outputs * height
+
+
 def lowers(spec: ConvSpec, w: Sizes) -> bool:
-    """Whether the taps of the first axis are left where they are; w is a weight's shape.
+    """Whether the taps of the first axis are left where they are, and results added up; w is a weight's shape.
 
-    Then each row of outputs is a product of its own, and all kernels of a group are arranged anew for each.
-
-    >>> spec = ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1))
-    >>> lowers(spec, (64, 3, 7, 7)), lowers(spec, (64, 64, 3, 3))
+    >>> spec = ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1), groups=64)
+    >>> lowers(spec, (64, 1, 7, 7)), lowers(spec, (640, 64, 3, 3))
     (True, False)
     """
-    size = math.prod(w) // spec.groups
-    return spec.rank > 1 and w[2] > 1 and spec.dilation[0] == 1 and size <= LOWERED_KERNELS
+    return w[2] > 1 and w[0] // spec.groups <= LOWERED_OUTPUTS
 
 
 def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array) -> None:
-    """Write the convolution to y (N, groups, O, *output_size), a product for each row of outputs."""
-    kernels = w.reshape(spec.groups, y.shape[2], *w.shape[1:]).swapaxes(2, 3)  # the first axis' taps before channels
-    kernels = kernels.reshape(*kernels.shape[:2], math.prod(w.shape[1:]))
-    rows = y.reshape(*y.shape[:4], math.prod(y.shape[4:]))
-    for (images, groups, some), matrices in _lowered(x, w.shape[2:], y.shape[3:], spec):
-        np.matmul(kernels[groups, None], matrices, out=rows[images, groups, :, some].swapaxes(2, 3))
+    """Write the convolution to y (N, groups, O, *output_size): the sum of what each tap of the first axis gives.
+
+    All these taps share one product, so that a group with one output channel still has a matrix of several rows.
+    """
+    groups, outputs = y.shape[1:3]
+    kernels = w.reshape(groups, outputs, *w.shape[1:])
+    for box, steps, matrices in _lowered(x, w.shape[2:], y.shape[3:], spec):
+        images, some, rows = box
+        taps = [tap for tap, _ in steps]
+        kernel = np.moveaxis(kernels[some][:, :, :, taps], 3, 1)  # (groups, taps, O, C, *k[1:])
+        kernel = kernel.reshape(kernel.shape[0], len(taps) * outputs, math.prod(kernel.shape[3:]))
+        flat = matrices.reshape(*matrices.shape[:3], math.prod(matrices.shape[3:]))
+        shape = (*flat.shape[:2], kernel.shape[1], flat.shape[3])
+        products = np.matmul(kernel, flat, out=buffer("products", shape, x.dtype))
+        products = products.reshape(*shape[:2], len(taps), outputs, *matrices.shape[3:])
+        target = y[images, some, :, rows]
+        for number, (tap, row) in enumerate(steps):
+            part = products[:, :, number, :, row : row + rows.stop - rows.start]
+            if tap:
+                target += part
+            else:
+                np.copyto(target, part)
 
 
-def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Iterator[tuple[Box, Array]]:
-    """The matrix of each row of outputs, (N, groups, rows, k_1 C prod(k_2 ...), positions), box by box.
+def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Iterator[tuple[Box, Steps, Array]]:
+    """Patches along all axes but the first, (N, groups, C prod(k_2 ...), rows, *p_2 ...), box by box over the outputs.
 
-    Lowered along all axes but the first [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]: with the input's
-    rows outermost the taps of the first axis are neighbours already, so that the matrices are overlapping views.
+    Lowered along fewer axes as in [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]. Rows are taken a stride
+    apart, so that the outputs of a box read as many rows in sequence, whatever the tap; with each array come the taps
+    that read it, and the row where each begins.
     """
     x = _padded(_grouped(x, spec.groups), spec)
-    taps, step = kernel_size[0], spec.stride[0]
+    stride, dilation = spec.stride[0], spec.dilation[0]
     image, group, channel, row, *space = x.strides
-    lines = np.lib.stride_tricks.as_strided(
+    lines = strided(
         x,
-        (*x.shape[:2], x.shape[3], x.shape[2], *kernel_size[1:], *output_size[1:]),
+        (*x.shape[:3], *kernel_size[1:], x.shape[3], *output_size[1:]),
         (
-            *(image, group, row, channel),
-            *(d * s for d, s in zip(spec.dilation[1:], space, strict=True)),
-            *(d * s for d, s in zip(spec.stride[1:], space, strict=True)),
+            *(image, group, channel),
+            *(d * step for d, step in zip(spec.dilation[1:], space, strict=True)),
+            row,
+            *(s * step for s, step in zip(spec.stride[1:], space, strict=True)),
         ),
-        writeable=False,
     )
-    positions = math.prod(output_size[1:])
-    height = math.prod(lines.shape[3:]) // max(1, positions)
-    room = LOWERED_BYTES // max(1, height * positions * step * x.itemsize)
+    height, axis = math.prod(lines.shape[2 : 2 + spec.rank]), 2 + spec.rank
+    places: dict[int, Steps] = {}
+    for tap in range(kernel_size[0]):
+        step, phase = divmod(tap * dilation, stride)
+        places.setdefault(phase, []).append((tap, step))
+    room = LOWERED_BYTES // max(1, height * math.prod(output_size[1:]) * x.itemsize)
     for box in _blocks((*x.shape[:2], output_size[0]), room):
         images, groups, rows = box
-        part = lines[images, groups, rows.start * step : (rows.stop - 1) * step + taps]
-        copy = buffer("columns", part.shape, x.dtype)
-        np.copyto(copy, part)
-        matrices = np.lib.stride_tricks.as_strided(
-            copy,
-            (*copy.shape[:2], rows.stop - rows.start, taps * height, positions),
-            (*copy.strides[:2], step * copy.strides[2], positions * x.itemsize, x.itemsize),
-        )
-        yield box, matrices
+        for phase, steps in places.items():
+            first, last = steps[0][1], steps[-1][1]
+            start, stop = (rows.start + first) * stride + phase, (rows.stop - 1 + last) * stride + phase + 1
+            part = lines[images, groups][(*(slice(None),) * axis, slice(start, stop, stride))]
+            copy = buffer("columns", part.shape, x.dtype)
+            np.copyto(copy, part)
+            matrices = copy.reshape(*copy.shape[:2], height, *copy.shape[axis:])
+            yield box, [(tap, step - first) for tap, step in steps], matrices
 
 
 def _is_pointwise(kernel_size: Sizes, spec: ConvSpec) -> bool:
@@ -319,8 +366,7 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     gs = _grouped(grad_output, spec.groups)
     if _is_pointwise(kernel_size, spec):
         return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
-    thin = gs.shape[2] <= 4  # else to add up a product for each row takes longer than to copy the patches
-    if thin and lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
+    if lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
         return _weight_grad_lowered(gs, x, kernel_size, spec)
     columns = _Columns(x, kernel_size, gs.shape[3:], spec)
     # X dY^T is the faster product, but to transpose its result pays only after many positions.
@@ -345,12 +391,15 @@ def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
 
 
 def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
-    """The sum over all rows of outputs of a product for each; gs is (N, groups, O, *output_size)."""
-    channels = x.shape[1] // spec.groups
-    grad = np.zeros((*gs.shape[1:3], channels * math.prod(kernel_size)), x.dtype)
-    rows = gs.reshape(*gs.shape[:4], math.prod(gs.shape[4:]))
-    for (images, groups, some), matrices in _lowered(x, kernel_size, gs.shape[3:], spec):
-        products = np.matmul(rows[images, groups, :, some].swapaxes(2, 3), matrices.swapaxes(3, 4))
-        grad[groups] += products.sum(axis=(0, 2))
+    """For each tap of the first axis the product with the rows that it reads; gs is (N, groups, O, *output_size)."""
+    channels, outputs = x.shape[1] // spec.groups, gs.shape[2]
+    grad = np.zeros((*gs.shape[1:3], kernel_size[0], channels * math.prod(kernel_size[1:])), x.dtype)
+    for (images, groups, rows), steps, matrices in _lowered(x, kernel_size, gs.shape[3:], spec):
+        g = gs[images, groups, :, rows]
+        g = g.reshape(*g.shape[:3], math.prod(g.shape[3:]))
+        for tap, row in steps:
+            seen = matrices[:, :, :, row : row + rows.stop - rows.start]
+            seen = seen.reshape(*seen.shape[:3], math.prod(seen.shape[3:]))
+            grad[groups, :, tap] += np.matmul(g, seen.swapaxes(2, 3)).sum(axis=0)
     grad = grad.reshape(*gs.shape[1:3], kernel_size[0], channels, *kernel_size[1:]).swapaxes(2, 3)
-    return grad.reshape(gs.shape[1] * gs.shape[2], channels, *kernel_size)
+    return grad.reshape(spec.groups * outputs, channels, *kernel_size)

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from refconv.spec import ConvSpec, Sizes
 
-__all__ = ["conv", "input_grad", "matrix", "weight_grad"]
+__all__ = ["conv", "input_grad", "matrix", "needs", "weight_grad"]
 
 Array = NDArray[Any]
 Index = NDArray[np.intp]
 
+OVERHEAD = 2**18  # bytes of Python objects and of NumPy's own buffers
+ENTRY_BYTES = 100  # of an entry, its places and their copies, while the matrix is built
 LARGEST_MATRIX = 20_000_000  # entries: about half a gigabyte while it is built
 
 
@@ -104,6 +106,12 @@ def _product(operator: Any, x: Array, shape: Sizes) -> Array:
     """Apply a matrix to each image of a batch, images as columns: -> (N, *shape)."""
     images = x.reshape(x.shape[0], math.prod(x.shape[1:])).T
     return np.ascontiguousarray((operator @ images).T, dtype=x.dtype).reshape(x.shape[0], *shape)
+
+
+def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
+    """The most bytes that a call allocates beside its operands and result; x and w are the convolution's shapes."""
+    y = math.prod(spec.output_size(x[2:], w[2:]))
+    return OVERHEAD + ENTRY_BYTES * math.prod(w) * y + 3 * itemsize * x[0] * (w[0] * y + math.prod(x[1:]))
 
 
 def conv(x: Array, w: Array, spec: ConvSpec) -> Array:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from refconv.scratch import buffer
 from refconv.spec import ConvSpec, Pairs, Sizes
 
-__all__ = ["conv", "gradient_tile", "input_grad", "refuses", "tile", "transform_matrices", "weight_grad"]
+__all__ = ["conv", "gradient_tile", "input_grad", "needs", "refuses", "tile", "transform_matrices", "weight_grad"]
 
 Array = NDArray[Any]
 Matrix = tuple[tuple[Fraction, ...], ...]
@@ -32,6 +32,7 @@ Box = tuple[slice, ...]
 
 LARGEST_TILE = 8  # m + r - 1: one more pair of points loses another two digits
 LARGEST_M = 4
+OVERHEAD = 2**18  # bytes of Python objects and of NumPy's own buffers
 BLOCK_BYTES = 2**20  # of tiles, and of kernels, at a time: they stay in the cache from one step to the next,
 PRODUCT_SIZE = 64  # but a product with fewer of them would spend its time on arranging its factors
 
@@ -259,6 +260,30 @@ def _kernels(w: Array, groups: int, matrices: Sequence[Array], kept: bool) -> It
         kernels = buffer("kernels", (*w.shape[2:], groups, some.stop - some.start, w.shape[1]), w.dtype)
         np.copyto(kernels, taps_first[..., some, :])
         yield some, _transformed(matrices, kernels, f"kernels {number if kept else ''}")
+
+
+def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
+    """The most bytes that a call allocates beside its operands and result; x and w are the convolution's shapes."""
+    output_size, stages = spec.output_size(x[2:], w[2:]), spec.rank + 1
+    (batch, channels), outputs, groups = x[:2], w[0], spec.groups
+    m = tile(spec, x[2:], w[2:]) if kind == "conv" else gradient_tile(spec, x[2:], output_size, w[2:])
+    reached = output_size
+    if kind == "input_grad":
+        channels, outputs, reached = outputs, channels, x[2:]
+    size = math.prod(a + r - 1 for a, r in zip(m, w[2:], strict=True))
+    counts = tuple(-(-p // a) for p, a in zip(reached, m, strict=True))
+    tiles = batch * math.prod(counts)
+    around = batch * math.prod(c * a + r - 1 for c, a, r in zip(counts, m, w[2:], strict=True))
+    covered = batch * math.prod(c * a for c, a in zip(counts, m, strict=True))
+    room = PRODUCT_SIZE + BLOCK_BYTES // max(1, size * channels * itemsize)
+    if kind == "weight_grad":
+        d, g = min(tiles, 4 * room), min(outputs // groups, 2 * room)
+        steps = size * (d * (channels + groups * g) + groups * g * w[1])
+        return OVERHEAD + itemsize * (around * channels + covered * outputs + stages * steps + 2 * math.prod(w))
+    some, d = PRODUCT_SIZE + BLOCK_BYTES // max(1, size * channels * itemsize), min(tiles, room)
+    steps = size * d * (channels + groups * min(some, outputs // groups))
+    kernels = size * math.prod(w[:2])
+    return OVERHEAD + itemsize * (around * channels + covered * outputs + stages * (steps + kernels) + 2 * math.prod(w))
 
 
 def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
