@@ -115,10 +115,10 @@ def pinned(threads: int) -> Iterator[None]:
 def rivals(subject: Subject, limits: Limits) -> dict[str, Subject]:
     """What the subject is timed beside: our fastest reference, and PyTorch where it is installed, on the subject's
     device."""
-    own = replace(isolated([BEST], limits)[0], claim_for=ADAPTERS[BEST]().claim_for)
+    own = replace(isolated([BEST], limits, named=True)[0], claim_for=ADAPTERS[BEST]().claim_for)
     out: dict[str, Subject] = {"refconv": own}
     if ADAPTERS["torch"].installed:
-        out["torch"] = replace(isolated(["torch"], limits)[0], device=subject.device)
+        out["torch"] = replace(isolated(["torch"], limits, named=True)[0], device=subject.device)
     return out
 
 

@@ -66,16 +66,19 @@ class Ended(Failure):
     """The process is gone: by itself, by a signal, or because it took too long."""
 
 
-def isolated(targets: Sequence[str], limits: Limits, python: Interpreter | None = None) -> list[Subject]:
+def isolated(
+    targets: Sequence[str], limits: Limits, python: Interpreter | None = None, named: bool = False
+) -> list[Subject]:
     """The subjects of targets that belong together, in one process, of another Python if that is to run them.
 
-    Raises TargetError as `load` does.
+    Only a short name (`named`) says which calls are drawn: a subject that said it of itself could leave out those that
+    it gets wrong. Raises TargetError as `load` does.
     """
     process = _Process(list(targets), limits, python)
     subjects: list[Subject] = []
     for number, said in enumerate(process.started()):
         functions = dict.fromkeys(said["functions"], _elsewhere)
-        held, scope = _tuples(said["held"]), Scope(**_tuples(said["scope"]))
+        held, scope = _tuples(said["held"]), Scope(**_tuples(said["scope"])) if named else Scope()
         about = {"array": said["array"], "held": held, "scope": scope, "process": process, "number": number}
         about["interpreter"] = python and replace(python, library=short(said["library"]))
         subjects.append(Isolated(said["name"], functions, Claims(**said["claims"]), **about))

@@ -181,7 +181,7 @@ def _loaded(targets: list[str], option: Callable[[str], Any], apart: bool) -> li
         here = adapter is not None and not (adapter.needs and (adapter.installed or python))  # or nowhere: it says so
         own = merge([load(t, ADAPTERS) for t in several]) if here else []
         ours = own and not (apart or python)
-        subjects += own if ours else _with_classes(isolated(several, limits, python), own)
+        subjects += own if ours else _with_classes(isolated(several, limits, python, adapter is not None), own)
     return subjects
 
 

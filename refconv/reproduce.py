@@ -124,7 +124,8 @@ def _subject(about: dict[str, Any], in_process: bool, python: Interpreter | None
         except InterpreterError as error:
             raise FolderError(f"the Python that ran {target!r} {error}: name another with --python") from None
     here = in_process or (target in ADAPTERS and not ADAPTERS[target].needs and not python)
-    found = [load(target, ADAPTERS)] if here else isolation.isolated([target], isolation.Limits(), python)
+    named = target in ADAPTERS
+    found = [load(target, ADAPTERS)] if here else isolation.isolated([target], isolation.Limits(), python, named)
     claims = Claims(**about["claims"])
     return replace(found[0], claims=claims, **{name: about[name] for name in ("array", "device", "layout")})
 
