@@ -25,7 +25,9 @@ from refconv.spec import Case, Sizes
 __all__ = [
     "Exact",
     "Form",
+    "flushed",
     "forms",
+    "has_subnormals",
     "lowest_bit",
     "rational",
     "remainder",
@@ -424,6 +426,20 @@ def tie_range(case: Case) -> tuple[Float64Array, Float64Array]:
     share = best * g[(slice(None), slice(None), *(None,) * len(windows.kernel))]
     low, high = (windows.scatter(np.where(alone, share, part(share, 0.0))) for part in (np.minimum, np.maximum))
     return low, high
+
+
+def has_subnormals(case: Case) -> bool:
+    """Whether an operand holds a number that hardware may take for zero."""
+    least = format_of(case.dtype).smallest_normal
+    sizes = (np.abs(_wide(a)) for a in case.operands.values())
+    return any(bool(((size > 0) & (size < least)).any()) for size in sizes)
+
+
+def flushed(case: Case) -> Case:
+    """The call on an input whose subnormal numbers are zeros: what a maximum is found among where they are taken so."""
+    x = case.operands["input"]
+    kept = np.abs(_wide(x)) >= format_of(case.dtype).smallest_normal
+    return replace(case, operands={**case.operands, "input": np.where(kept, x, np.zeros_like(x))})
 
 
 def _max_backward_form(case: Case, p: int) -> dict[str, Form]:
