@@ -15,7 +15,8 @@ import triton
 import triton.language as tl
 
 BLOCK = 32  # rows, columns and summands that one program holds
-NUMBERS = "N C H W F P Q G KH KW SH SW PH PW DH DW".split()  # one program for all of their values
+# One program for all values of these: else each that is 1, or a multiple of 16, makes another.
+NUMBERS = ["N", "C", "H", "W", "F", "P", "Q", "G", "KH", "KW", "SH", "SW", "PH", "PW", "DH", "DW"]
 
 
 @triton.jit
