@@ -15,6 +15,8 @@ import triton
 import triton.language as tl
 
 BLOCK = 32  # rows, columns and summands that one program holds
+# One program for all values of these: else each that is 1, or a multiple of 16, makes another.
+NUMBERS = ["N", "C", "H", "W", "F", "P", "Q", "G", "KH", "KW", "SH", "SW", "PH", "PW", "DH", "DW"]
 
 
 @triton.jit
@@ -22,7 +24,7 @@ def _inside(h, w, H, W):
     return (h >= 0) & (h < H) & (w >= 0) & (w < W)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=NUMBERS)
 def _forward(
     x, weight, bias, out, N, C, H, W, F, P, Q, G, KH, KW, SH, SW, PH, PW, DH, DW, BIAS: tl.constexpr, B: tl.constexpr
 ):
@@ -48,7 +50,7 @@ def _forward(
     tl.store(out + at, total.to(out.dtype.element_ty), mask=rows[:, None] & columns[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=NUMBERS)
 def _to_input(grad, weight, out, N, C, H, W, F, P, Q, G, KH, KW, SH, SW, PH, PW, DH, DW, B: tl.constexpr):
     g, cg, og = tl.program_id(2), C // G, F // G
     m = tl.program_id(0) * B + tl.arange(0, B)
@@ -72,7 +74,7 @@ def _to_input(grad, weight, out, N, C, H, W, F, P, Q, G, KH, KW, SH, SW, PH, PW,
     tl.store(out + at, total.to(out.dtype.element_ty), mask=rows[:, None] & columns[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=NUMBERS)
 def _to_weight(grad, x, out, N, C, H, W, F, P, Q, G, KH, KW, SH, SW, PH, PW, DH, DW, B: tl.constexpr):
     g, cg, og = tl.program_id(2), C // G, F // G
     o = tl.program_id(0) * B + tl.arange(0, B)

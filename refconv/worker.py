@@ -170,7 +170,7 @@ def _library(subject: Subject) -> str:
     for function in subject.functions.values():
         package = (getattr(function, "__module__", None) or "").partition(".")[0]
         known = getattr(sys.modules.get(package), "__version__", None)
-        if known is not None and package != "refconv":
+        if known is not None and not package.startswith("refconv"):  # nor a file, which is imported as refconv_subject_
             return f"{package} {known}"
     return ""
 
