@@ -53,7 +53,7 @@ JUDGED = (
     "layout",
     "fix",
 )
-SHARED = (*JUDGED, *CLAIMS, "deterministic", "batch_invariant")
+SHARED = (*JUDGED, "python", *CLAIMS, "deterministic", "batch_invariant")
 
 ABOUT = """\
 Judge one implementation for as long as you like, on all processors or on a
