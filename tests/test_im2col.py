@@ -7,7 +7,7 @@ from refconv.algorithms import direct, im2col
 from refconv.spec import ConvSpec
 
 PLAIN = ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1))
-APART = ConvSpec((3, 2), ((4, 4), (2, 3)), (2, 1))
+APART = ConvSpec((3, 2), ((4, 4), (2, 3)), (1, 2))
 ODD = ConvSpec((2, 1), ((1, 0), (2, 3)), (1, 2))
 
 
@@ -104,7 +104,7 @@ def test_blocks_tile_their_box_in_contiguous_runs(room):
 @pytest.mark.parametrize("lowered", [0, 10**6])
 @pytest.mark.parametrize("spec", [PLAIN, ODD, APART, ConvSpec((1, 1, 2), ((1, 0), (2, 2), (0, 1)), (1, 2, 1))], ids=str)
 def test_lowering_one_axis_less_gives_the_same(spec, lowered, monkeypatch):
-    monkeypatch.setattr(im2col, "LOWERED_OUTPUTS", lowered)
+    monkeypatch.setattr(im2col, "LOWERED_KERNELS", lowered)
     size, kernel = (7, 6, 5)[: spec.rank], (3, 2, 2)[: spec.rank]
     for groups in (1, 2, 4):
         spec = ConvSpec(spec.stride, spec.padding, spec.dilation, groups)
@@ -118,7 +118,7 @@ def test_lowering_one_axis_less_gives_the_same(spec, lowered, monkeypatch):
 @pytest.mark.parametrize("lowered", [0, 10**6])
 def test_patches_are_never_made_all_at_once(lowered, monkeypatch):
     monkeypatch.setattr(im2col, "BLOCK_BYTES", 4096)
-    monkeypatch.setattr(im2col, "LOWERED_OUTPUTS", lowered)
+    monkeypatch.setattr(im2col, "LOWERED_KERNELS", lowered)
     monkeypatch.setattr(im2col, "LOWERED_BYTES", 2048)
     sizes = []
     buffer = im2col.buffer
