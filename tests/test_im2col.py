@@ -126,3 +126,9 @@ def test_patches_are_never_made_all_at_once(lowered, monkeypatch):
     im2col.conv(draw((1, 2, 40, 40)), draw((1, 2, 3, 3)), PLAIN)
     whole = 2 * 9 * 38**2
     assert 0 < max(np.prod(shape) for shape in sizes) <= whole // 16
+
+
+def test_a_block_is_no_smaller_than_the_kernels_it_meets():
+    """They are arranged anew for each product, which of few patches would be most of its time."""
+    positions = [np.prod(im2col._span(box)) for box in im2col._image_blocks(1, (40, 40), im2col.BLOCK_BYTES // 10, 80)]
+    assert positions == [80] * 20

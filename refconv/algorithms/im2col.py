@@ -84,9 +84,13 @@ def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
     yield from itertools.product(*axes)
 
 
-def _image_blocks(batch: int, output_size: Sizes, bytes_each: int) -> Iterator[Box]:
-    """Boxes over (N, *output_size) whose patches fit the budget; large images are never merged."""
-    room = BLOCK_BYTES // max(1, bytes_each)
+def _image_blocks(batch: int, output_size: Sizes, bytes_each: int, outputs: int) -> Iterator[Box]:
+    """Boxes over (N, *output_size) whose patches fit the budget; large images are never merged.
+
+    A box has no fewer positions than a group has output channels, so that its patches are no fewer than the kernels:
+    to arrange these for a product takes as long as to arrange as many patches.
+    """
+    room = max(BLOCK_BYTES // max(1, bytes_each), outputs)
     positions = math.prod(output_size)
     if positions >= MERGED_POSITIONS:
         room = min(room, positions)
@@ -191,7 +195,7 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
         _conv_lowered(x, w, spec, y)
         return y.reshape(x.shape[0], w.shape[0], *output_size)
     columns = _Columns(x, kernel_size, output_size, spec)
-    for box in _image_blocks(x.shape[0], output_size, columns.bytes_each):
+    for box in _image_blocks(x.shape[0], output_size, columns.bytes_each, kernels.shape[1]):
         _multiply(kernels, columns(box), y, box)
     return y.reshape(x.shape[0], w.shape[0], *output_size)
 
@@ -201,7 +205,7 @@ def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
     batch, taps, output_size = x[0], math.prod(w[2:]), spec.output_size(x[2:], w[2:])
     padded = batch * x[1] * math.prod(_padded_size(spec, x[2:]))
     y = batch * w[0] * math.prod(output_size)
-    block = max(BLOCK_BYTES, itemsize * max(x[1], w[0]) * taps) // itemsize
+    block = max(BLOCK_BYTES // itemsize, max(x[1], w[0]) * taps, math.prod(w))  # elements of the largest
     sides = (w[1], w[0] // spec.groups, output_size)
     if kind == "input_grad":  # the output's gradient is padded, or the input's folded
         padded += batch * w[0] * math.prod(n + e - 1 for n, e in zip(x[2:], spec.extent(w[2:]), strict=True))
@@ -310,7 +314,7 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     transposed = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
     gs = _grouped(grad_output, groups)
     grad = np.zeros((groups, w.shape[1], batch, *_padded_size(spec, input_size)), gs.dtype)
-    for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize):
+    for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize, gs.shape[2]):
         g = _channels_first(gs, box).reshape(groups, gs.shape[2], math.prod(_span(box)))
         columns = buffer("columns", (groups, math.prod(rows[1:]), g.shape[2]), gs.dtype)
         columns = np.matmul(transposed, g, out=columns).reshape(*rows, *_span(box))
@@ -359,7 +363,7 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
     sides = (math.prod(columns.rows[1:]), gs.shape[2]) if swapped else (gs.shape[2], math.prod(columns.rows[1:]))
     grad = np.zeros((spec.groups, *sides), x.dtype)
-    for box in _image_blocks(x.shape[0], gs.shape[3:], columns.bytes_each):
+    for box in _image_blocks(x.shape[0], gs.shape[3:], columns.bytes_each, gs.shape[2]):
         g = _channels_first(gs, box).reshape(spec.groups, gs.shape[2], math.prod(_span(box)))
         left, right = (columns(box), g) if swapped else (g, columns(box))
         grad += np.matmul(left, right.swapaxes(1, 2), out=buffer("products", grad.shape, grad.dtype))
