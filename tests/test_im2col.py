@@ -74,6 +74,7 @@ def test_no_size_of_block_changes_a_result(budget, merged, monkeypatch):
     monkeypatch.setattr(im2col, "MERGED_POSITIONS", merged)
     monkeypatch.setattr(im2col, "MANY_POSITIONS", merged)
     monkeypatch.setattr(im2col, "LOWERED_BYTES", budget)
+    monkeypatch.setattr(im2col, "LONG_ROW", 1)
     for blocked, expected in zip(results(), whole, strict=True):
         assert np.array_equal(blocked, expected)
 
@@ -105,6 +106,7 @@ def test_blocks_tile_their_box_in_contiguous_runs(room):
 @pytest.mark.parametrize("spec", [PLAIN, ODD, APART, ConvSpec((1, 1, 2), ((1, 0), (2, 2), (0, 1)), (1, 2, 1))], ids=str)
 def test_lowering_one_axis_less_gives_the_same(spec, lowered, monkeypatch):
     monkeypatch.setattr(im2col, "LOWERED_KERNELS", lowered)
+    monkeypatch.setattr(im2col, "LONG_ROW", 1)
     size, kernel = (7, 6, 5)[: spec.rank], (3, 2, 2)[: spec.rank]
     for groups in (1, 2, 4):
         spec = ConvSpec(spec.stride, spec.padding, spec.dilation, groups)

@@ -29,7 +29,8 @@ MANY_POSITIONS = 2048
 THIN = 64  # output channels of a group, up to which a gradient is not folded
 LOWERED_KERNELS = 2**14  # elements of a group's kernels that are arranged anew for each row of outputs
 LOWERED_BYTES = 2**20  # of rows at a time, which are read several times
-FEW_OUTPUTS = 4  # of a group, up to which the weight's gradient is added up row by row
+FEW_OUTPUTS = 4  # of a group, up to which the weight's gradient is added up row by row,
+LONG_ROW = 32  # where a row has that many positions
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
 
@@ -355,8 +356,9 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     gs = _grouped(grad_output, spec.groups)
     if _is_pointwise(kernel_size, spec):
         return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
-    few = gs.shape[2] <= FEW_OUTPUTS  # else to add up a product for each row takes longer than to copy the patches
-    if few and lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
+    # Else to add up a product for each row takes longer than to copy the patches.
+    pays = gs.shape[2] <= FEW_OUTPUTS and math.prod(gs.shape[4:]) >= LONG_ROW
+    if pays and lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
         return _weight_grad_lowered(gs, x, kernel_size, spec)
     columns = _Columns(x, kernel_size, gs.shape[3:], spec)
     # X dY^T is the faster product, but to transpose its result pays only after many positions.
