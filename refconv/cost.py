@@ -75,12 +75,9 @@ def _im2col(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     if n.taps == 1 and n.positions == n.pixels:
         return Work(n.products, 0, 0, 4)
     if im2col.lowers(spec, w):
-        rows = max(1, spec.output_size(x[2:], w[2:])[0])
-        read = 1 + (w[2] - 1) * spec.dilation[0] / spec.stride[0] / rows  # rows for each row of outputs
-        added = 2 * n.batch * n.groups * n.outputs * n.positions * w[2]
-        height = n.channels * n.taps // w[2]  # a product of short sums takes longer
-        products = n.products * read * (1 + 16 / height)
-        return Work(products, columns // w[2] * read + added, 0, 20 + n.batch * n.groups / 4)
+        rows = n.batch * n.groups * spec.output_size(x[2:], w[2:])[0]
+        again = rows * n.channels * n.outputs * n.taps  # kernels arranged anew for each row
+        return Work(n.products, columns // w[2] * spec.stride[0] + columns // 2 + again, 0, 20 + rows / 16)
     # A product with few rows is no faster than reading its columns.
     return Work(n.products, columns * (2 if n.outputs < 8 else 1), 0, 10 + columns / 2**18)
 

@@ -7,7 +7,7 @@ from refconv.algorithms import direct, im2col
 from refconv.spec import ConvSpec
 
 PLAIN = ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1))
-APART = ConvSpec((3, 2), ((4, 4), (2, 3)), (2, 1))
+APART = ConvSpec((3, 2), ((4, 4), (2, 3)), (1, 2))
 ODD = ConvSpec((2, 1), ((1, 0), (2, 3)), (1, 2))
 
 
@@ -74,6 +74,7 @@ def test_no_size_of_block_changes_a_result(budget, merged, monkeypatch):
     monkeypatch.setattr(im2col, "MERGED_POSITIONS", merged)
     monkeypatch.setattr(im2col, "MANY_POSITIONS", merged)
     monkeypatch.setattr(im2col, "LOWERED_BYTES", budget)
+    monkeypatch.setattr(im2col, "LONG_ROW", 1)
     for blocked, expected in zip(results(), whole, strict=True):
         assert np.array_equal(blocked, expected)
 
@@ -104,7 +105,8 @@ def test_blocks_tile_their_box_in_contiguous_runs(room):
 @pytest.mark.parametrize("lowered", [0, 10**6])
 @pytest.mark.parametrize("spec", [PLAIN, ODD, APART, ConvSpec((1, 1, 2), ((1, 0), (2, 2), (0, 1)), (1, 2, 1))], ids=str)
 def test_lowering_one_axis_less_gives_the_same(spec, lowered, monkeypatch):
-    monkeypatch.setattr(im2col, "LOWERED_OUTPUTS", lowered)
+    monkeypatch.setattr(im2col, "LOWERED_KERNELS", lowered)
+    monkeypatch.setattr(im2col, "LONG_ROW", 1)
     size, kernel = (7, 6, 5)[: spec.rank], (3, 2, 2)[: spec.rank]
     for groups in (1, 2, 4):
         spec = ConvSpec(spec.stride, spec.padding, spec.dilation, groups)
@@ -118,7 +120,7 @@ def test_lowering_one_axis_less_gives_the_same(spec, lowered, monkeypatch):
 @pytest.mark.parametrize("lowered", [0, 10**6])
 def test_patches_are_never_made_all_at_once(lowered, monkeypatch):
     monkeypatch.setattr(im2col, "BLOCK_BYTES", 4096)
-    monkeypatch.setattr(im2col, "LOWERED_OUTPUTS", lowered)
+    monkeypatch.setattr(im2col, "LOWERED_KERNELS", lowered)
     monkeypatch.setattr(im2col, "LOWERED_BYTES", 2048)
     sizes = []
     buffer = im2col.buffer
@@ -126,3 +128,9 @@ def test_patches_are_never_made_all_at_once(lowered, monkeypatch):
     im2col.conv(draw((1, 2, 40, 40)), draw((1, 2, 3, 3)), PLAIN)
     whole = 2 * 9 * 38**2
     assert 0 < max(np.prod(shape) for shape in sizes) <= whole // 16
+
+
+def test_a_block_is_no_smaller_than_the_kernels_it_meets():
+    """They are arranged anew for each product, which of few patches would be most of its time."""
+    positions = [np.prod(im2col._span(box)) for box in im2col._image_blocks(1, (40, 40), im2col.BLOCK_BYTES // 10, 80)]
+    assert positions == [80] * 20

@@ -22,14 +22,15 @@ __all__ = ["conv", "fold", "input_grad", "lowers", "needs", "patches", "rotates"
 
 Array = NDArray[Any]
 Box = tuple[slice, ...]
-Steps = list[tuple[int, int]]
 
 OVERHEAD = 2**16  # bytes of Python objects and of NumPy's own buffers
 BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
 MANY_POSITIONS = 2048
 THIN = 64  # output channels of a group, up to which a gradient is not folded
-LOWERED_OUTPUTS = 4  # output channels of a group, up to which results are added up rather than inputs copied
-LOWERED_BYTES = 2**20  # of rows at a time
+LOWERED_KERNELS = 2**14  # elements of a group's kernels that are arranged anew for each row of outputs
+LOWERED_BYTES = 2**20  # of rows at a time, which are read several times
+FEW_OUTPUTS = 4  # of a group, up to which the weight's gradient is added up row by row,
+LONG_ROW = 32  # where a row has that many positions
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
 
@@ -84,9 +85,13 @@ def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
     yield from itertools.product(*axes)
 
 
-def _image_blocks(batch: int, output_size: Sizes, bytes_each: int) -> Iterator[Box]:
-    """Boxes over (N, *output_size) whose patches fit the budget; large images are never merged."""
-    room = BLOCK_BYTES // max(1, bytes_each)
+def _image_blocks(batch: int, output_size: Sizes, bytes_each: int, outputs: int) -> Iterator[Box]:
+    """Boxes over (N, *output_size) whose patches fit the budget; large images are never merged.
+
+    A box has no fewer positions than a group has output channels, so that its patches are no fewer than the kernels:
+    to arrange these for a product takes as long as to arrange as many patches.
+    """
+    room = max(BLOCK_BYTES // max(1, bytes_each), outputs)
     positions = math.prod(output_size)
     if positions >= MERGED_POSITIONS:
         room = min(room, positions)
@@ -191,7 +196,7 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
         _conv_lowered(x, w, spec, y)
         return y.reshape(x.shape[0], w.shape[0], *output_size)
     columns = _Columns(x, kernel_size, output_size, spec)
-    for box in _image_blocks(x.shape[0], output_size, columns.bytes_each):
+    for box in _image_blocks(x.shape[0], output_size, columns.bytes_each, kernels.shape[1]):
         _multiply(kernels, columns(box), y, box)
     return y.reshape(x.shape[0], w.shape[0], *output_size)
 
@@ -201,7 +206,7 @@ def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
     batch, taps, output_size = x[0], math.prod(w[2:]), spec.output_size(x[2:], w[2:])
     padded = batch * x[1] * math.prod(_padded_size(spec, x[2:]))
     y = batch * w[0] * math.prod(output_size)
-    block = max(BLOCK_BYTES, itemsize * max(x[1], w[0]) * taps) // itemsize
+    block = max(BLOCK_BYTES // itemsize, max(x[1], w[0]) * taps, math.prod(w))  # elements of the largest
     sides = (w[1], w[0] // spec.groups, output_size)
     if kind == "input_grad":  # the output's gradient is padded, or the input's folded
         padded += batch * w[0] * math.prod(n + e - 1 for n, e in zip(x[2:], spec.extent(w[2:]), strict=True))
@@ -214,88 +219,73 @@ def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
 def _lowered_room(
     spec: ConvSpec, batch: int, channels: int, outputs: int, output_size: Sizes, kernel_size: Sizes, itemsize: int
 ) -> int:
-    """Elements of the largest box of lowered rows, and of its products."""
-    if outputs > LOWERED_OUTPUTS:
+    """Elements of the largest box of lowered rows, and of the products that the weight's gradient adds up."""
+    if not lowers(spec, (spec.groups * outputs, channels, *kernel_size)):
         return 0
+    taps, step = kernel_size[0], spec.stride[0]
     height, line = channels * math.prod(kernel_size[1:]), math.prod(output_size[1:])
-    room = max(1, LOWERED_BYTES // max(1, height * line * itemsize))
+    room = max(1, LOWERED_BYTES // max(1, height * line * step * itemsize))
     rows = min(max(1, output_size[0]), room)
     many = min(batch * spec.groups, room // rows)
-    read = many * (rows + (kernel_size[0] - 1) * spec.dilation[0] // spec.stride[0] + 1) * line
-    return read * (height + kernel_size[0] * outputs) + many * outputs * height
+    products = rows * outputs * taps if outputs <= FEW_OUTPUTS else 0
+    return many * height * (((rows - 1) * step + taps) * line + products)
 
 
 def lowers(spec: ConvSpec, w: Sizes) -> bool:
-    """Whether the taps of the first axis are left where they are, and results added up; w is a weight's shape.
+    """Whether the taps of the first axis are left where they are; w is a weight's shape.
 
-    >>> spec = ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1), groups=64)
-    >>> lowers(spec, (64, 1, 7, 7)), lowers(spec, (640, 64, 3, 3))
+    Then only the taps of the other axes are copied, but each row of outputs is a product of its own, for which all
+    kernels of a group are arranged anew: this pays while they are small.
+
+    >>> spec = ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1))
+    >>> lowers(spec, (64, 3, 7, 7)), lowers(spec, (64, 64, 3, 3))
     (True, False)
     """
-    return w[2] > 1 and w[0] // spec.groups <= LOWERED_OUTPUTS
+    size = math.prod(w) // spec.groups
+    return spec.rank > 1 and w[2] > 1 and spec.dilation[0] == 1 and size <= LOWERED_KERNELS
 
 
 def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array) -> None:
-    """Write the convolution to y (N, groups, O, *output_size): the sum of what each tap of the first axis gives.
-
-    All these taps share one product, so that a group with one output channel still has a matrix of several rows.
-    """
-    groups, outputs = y.shape[1:3]
-    kernels = w.reshape(groups, outputs, *w.shape[1:])
-    for box, steps, matrices in _lowered(x, w.shape[2:], y.shape[3:], spec):
-        images, some, rows = box
-        taps = [tap for tap, _ in steps]
-        kernel = np.moveaxis(kernels[some][:, :, :, taps], 3, 1)  # (groups, taps, O, C, *k[1:])
-        kernel = kernel.reshape(kernel.shape[0], len(taps) * outputs, math.prod(kernel.shape[3:]))
-        flat = matrices.reshape(*matrices.shape[:3], math.prod(matrices.shape[3:]))
-        shape = (*flat.shape[:2], kernel.shape[1], flat.shape[3])
-        products = np.matmul(kernel, flat, out=buffer("products", shape, x.dtype))
-        products = products.reshape(*shape[:2], len(taps), outputs, *matrices.shape[3:])
-        target = y[images, some, :, rows]
-        for number, (tap, row) in enumerate(steps):
-            part = products[:, :, number, :, row : row + rows.stop - rows.start]
-            if tap:
-                target += part
-            else:
-                np.copyto(target, part)
+    """Write the convolution to y (N, groups, O, *output_size), a product for each row of outputs."""
+    kernels = w.reshape(spec.groups, y.shape[2], *w.shape[1:]).swapaxes(2, 3)  # the first axis' taps before channels
+    kernels = kernels.reshape(*kernels.shape[:2], math.prod(w.shape[1:]))
+    rows = y.reshape(*y.shape[:4], math.prod(y.shape[4:]))
+    for (images, groups, some), matrices in _lowered(x, w.shape[2:], y.shape[3:], spec):
+        np.matmul(kernels[groups, None], matrices, out=rows[images, groups, :, some].swapaxes(2, 3))
 
 
-def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Iterator[tuple[Box, Steps, Array]]:
-    """Patches along all axes but the first, (N, groups, C prod(k_2 ...), rows, *p_2 ...), box by box over the outputs.
+def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Iterator[tuple[Box, Array]]:
+    """The matrix of each row of outputs, (N, groups, rows, k_1 C prod(k_2 ...), positions), box by box.
 
-    Lowered along fewer axes as in [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]. Rows are taken a stride
-    apart, so that the outputs of a box read as many rows in sequence, whatever the tap; with each array come the taps
-    that read it, and the row where each begins.
+    Lowered along all axes but the first [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]: with the input's
+    rows outermost the taps of the first axis are neighbours already, so that the matrices are overlapping views.
     """
     x = _padded(_grouped(x, spec.groups), spec)
-    stride, dilation = spec.stride[0], spec.dilation[0]
+    taps, step = kernel_size[0], spec.stride[0]
     image, group, channel, row, *space = x.strides
     lines = strided(
         x,
-        (*x.shape[:3], *kernel_size[1:], x.shape[3], *output_size[1:]),
+        (*x.shape[:2], x.shape[3], x.shape[2], *kernel_size[1:], *output_size[1:]),
         (
-            *(image, group, channel),
-            *(d * step for d, step in zip(spec.dilation[1:], space, strict=True)),
-            row,
-            *(s * step for s, step in zip(spec.stride[1:], space, strict=True)),
+            *(image, group, row, channel),
+            *(d * s for d, s in zip(spec.dilation[1:], space, strict=True)),
+            *(d * s for d, s in zip(spec.stride[1:], space, strict=True)),
         ),
     )
-    height, axis = math.prod(lines.shape[2 : 2 + spec.rank]), 2 + spec.rank
-    places: dict[int, Steps] = {}
-    for tap in range(kernel_size[0]):
-        step, phase = divmod(tap * dilation, stride)
-        places.setdefault(phase, []).append((tap, step))
-    room = LOWERED_BYTES // max(1, height * math.prod(output_size[1:]) * x.itemsize)
+    positions = math.prod(output_size[1:])
+    height = math.prod(lines.shape[3:]) // max(1, positions)
+    room = LOWERED_BYTES // max(1, height * positions * step * x.itemsize)
     for box in _blocks((*x.shape[:2], output_size[0]), room):
         images, groups, rows = box
-        for phase, steps in places.items():
-            first, last = steps[0][1], steps[-1][1]
-            start, stop = (rows.start + first) * stride + phase, (rows.stop - 1 + last) * stride + phase + 1
-            part = lines[images, groups][(*(slice(None),) * axis, slice(start, stop, stride))]
-            copy = buffer("columns", part.shape, x.dtype)
-            np.copyto(copy, part)
-            matrices = copy.reshape(*copy.shape[:2], height, *copy.shape[axis:])
-            yield box, [(tap, step - first) for tap, step in steps], matrices
+        part = lines[images, groups, rows.start * step : (rows.stop - 1) * step + taps]
+        copy = buffer("columns", part.shape, x.dtype)
+        np.copyto(copy, part)
+        matrices = strided(
+            copy,
+            (*copy.shape[:2], rows.stop - rows.start, taps * height, positions),
+            (*copy.strides[:2], step * copy.strides[2], positions * x.itemsize, x.itemsize),
+        )
+        yield box, matrices
 
 
 def _is_pointwise(kernel_size: Sizes, spec: ConvSpec) -> bool:
@@ -325,7 +315,7 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     transposed = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
     gs = _grouped(grad_output, groups)
     grad = np.zeros((groups, w.shape[1], batch, *_padded_size(spec, input_size)), gs.dtype)
-    for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize):
+    for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize, gs.shape[2]):
         g = _channels_first(gs, box).reshape(groups, gs.shape[2], math.prod(_span(box)))
         columns = buffer("columns", (groups, math.prod(rows[1:]), g.shape[2]), gs.dtype)
         columns = np.matmul(transposed, g, out=columns).reshape(*rows, *_span(box))
@@ -366,14 +356,16 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     gs = _grouped(grad_output, spec.groups)
     if _is_pointwise(kernel_size, spec):
         return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
-    if lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
+    # Else to add up a product for each row takes longer than to copy the patches.
+    pays = gs.shape[2] <= FEW_OUTPUTS and math.prod(gs.shape[4:]) >= LONG_ROW
+    if pays and lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
         return _weight_grad_lowered(gs, x, kernel_size, spec)
     columns = _Columns(x, kernel_size, gs.shape[3:], spec)
     # X dY^T is the faster product, but to transpose its result pays only after many positions.
     swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
     sides = (math.prod(columns.rows[1:]), gs.shape[2]) if swapped else (gs.shape[2], math.prod(columns.rows[1:]))
     grad = np.zeros((spec.groups, *sides), x.dtype)
-    for box in _image_blocks(x.shape[0], gs.shape[3:], columns.bytes_each):
+    for box in _image_blocks(x.shape[0], gs.shape[3:], columns.bytes_each, gs.shape[2]):
         g = _channels_first(gs, box).reshape(spec.groups, gs.shape[2], math.prod(_span(box)))
         left, right = (columns(box), g) if swapped else (g, columns(box))
         grad += np.matmul(left, right.swapaxes(1, 2), out=buffer("products", grad.shape, grad.dtype))
@@ -391,15 +383,12 @@ def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
 
 
 def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
-    """For each tap of the first axis the product with the rows that it reads; gs is (N, groups, O, *output_size)."""
-    channels, outputs = x.shape[1] // spec.groups, gs.shape[2]
-    grad = np.zeros((*gs.shape[1:3], kernel_size[0], channels * math.prod(kernel_size[1:])), x.dtype)
-    for (images, groups, rows), steps, matrices in _lowered(x, kernel_size, gs.shape[3:], spec):
-        g = gs[images, groups, :, rows]
-        g = g.reshape(*g.shape[:3], math.prod(g.shape[3:]))
-        for tap, row in steps:
-            seen = matrices[:, :, :, row : row + rows.stop - rows.start]
-            seen = seen.reshape(*seen.shape[:3], math.prod(seen.shape[3:]))
-            grad[groups, :, tap] += np.matmul(g, seen.swapaxes(2, 3)).sum(axis=0)
+    """The sum over all rows of outputs of a product for each; gs is (N, groups, O, *output_size)."""
+    channels = x.shape[1] // spec.groups
+    grad = np.zeros((*gs.shape[1:3], channels * math.prod(kernel_size)), x.dtype)
+    rows = gs.reshape(*gs.shape[:4], math.prod(gs.shape[4:]))
+    for (images, groups, some), matrices in _lowered(x, kernel_size, gs.shape[3:], spec):
+        products = np.matmul(rows[images, groups, :, some].swapaxes(2, 3), matrices.swapaxes(3, 4))
+        grad[groups] += products.sum(axis=(0, 2))
     grad = grad.reshape(*gs.shape[1:3], kernel_size[0], channels, *kernel_size[1:]).swapaxes(2, 3)
-    return grad.reshape(spec.groups * outputs, channels, *kernel_size)
+    return grad.reshape(gs.shape[1] * gs.shape[2], channels, *kernel_size)
