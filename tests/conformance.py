@@ -1,6 +1,6 @@
 """Judges released libraries operation by operation and dtype by dtype, and writes what was found as a page.
 
-python -m tests.conformance FOLDER [--library NAME ...] [--operation NAME ...] [--profile standard] [--write]
+python -m tests.conformance FOLDER [--library NAME ...] [--operation NAME ...] [--dtype NAME ...] [--write]
 
 Each result is a record in FOLDER, so that a run goes on where it was cut off, and each library can be judged in an
 environment of its own. FOLDER/CONFORMANCE.md is written from all records there; `--write` puts it into the repository.
@@ -26,7 +26,7 @@ import numpy as np
 from refconv import exact, files
 from refconv.adapters import ADAPTERS
 from refconv.bound import Claims
-from refconv.dtypes import numpy_dtype
+from refconv.dtypes import FORMATS, numpy_dtype
 from refconv.options import PROFILES
 from refconv.spec import OPERATIONS, Case
 from refconv.subject import TargetError, short
@@ -67,13 +67,13 @@ class Cell:
         return folder / self.library / f"{self.operation}-{self.dtype}.json"
 
 
-def cells(libraries: Sequence[str], operations: Sequence[str]) -> Iterator[Cell]:
+def cells(libraries: Sequence[str], operations: Sequence[str], dtypes: Sequence[str] = ()) -> Iterator[Cell]:
     """All that the adapters say they can. Raises TargetError where one is not installed."""
     for library in libraries:
         subject = ADAPTERS[library]()
         for op in subject.operations:
             if not operations or op.name in operations:
-                yield from (Cell(library, op.name, dtype) for dtype in subject.scope.dtypes)
+                yield from (Cell(library, op.name, d) for d in subject.scope.dtypes if not dtypes or d in dtypes)
 
 
 def judged(cell: Cell, folder: Path, profile: str) -> dict[str, Any]:
@@ -356,6 +356,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where records are kept, and the page is written")
     parser.add_argument("--library", action="append", metavar="NAME", help="judge this one only (repeatable)")
     parser.add_argument("--operation", action="append", default=[], choices=list(OPERATIONS), metavar="NAME")
+    parser.add_argument("--dtype", action="append", default=[], choices=list(FORMATS), metavar="NAME")
     parser.add_argument("--profile", choices=list(PROFILES), default="standard")
     parser.add_argument("--write", action="store_true", help=f"also write {PAGE.name} of the repository")
     options = parser.parse_args()
@@ -365,7 +366,7 @@ def main() -> int:
             parser.error(f"--library is {name!r}, but must be one of {', '.join(ADAPTERS)}")
     options.folder.mkdir(parents=True, exist_ok=True)
     try:
-        todo = list(cells(options.library if options.library is not None else libraries, options.operation))
+        todo = list(cells(options.library if options.library is not None else libraries, options.operation, options.dtype))
     except TargetError as error:
         print(error, file=sys.stderr)
         return 4
