@@ -237,8 +237,8 @@ def _tuples(value: Any) -> Any:
 # ---------------------------------------------------------------------------------------------- the page
 
 
-def page(every: Sequence[dict[str, Any]], views: Sequence[dict[str, Any]]) -> str:
-    """CONFORMANCE.md."""
+def page(every: Sequence[dict[str, Any]], views: Sequence[dict[str, Any]], about: str = "") -> str:
+    """CONFORMANCE.md; `about` says what the records do not: which part of the whole they are."""
     found = findings(every)
     number = {id(place[0]): [] for f in found for place in f.places}
     for n, f in enumerate(found, 1):
@@ -246,6 +246,7 @@ def page(every: Sequence[dict[str, Any]], views: Sequence[dict[str, Any]]) -> st
             number[id(record)].append(n)
     lines = [
         PREFACE,
+        *([about] if about else []),
         "| library | version | operation | profile | verdict | precision | declined | violations |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -365,8 +366,9 @@ def main() -> int:
         if name not in ADAPTERS:
             parser.error(f"--library is {name!r}, but must be one of {', '.join(ADAPTERS)}")
     options.folder.mkdir(parents=True, exist_ok=True)
+    libraries = libraries if options.library is None else options.library
     try:
-        todo = list(cells(options.library if options.library is not None else libraries, options.operation, options.dtype))
+        todo = list(cells(libraries, options.operation, options.dtype))
     except TargetError as error:
         print(error, file=sys.stderr)
         return 4
@@ -379,7 +381,8 @@ def main() -> int:
         seconds = time.perf_counter() - started
         print(f"{done:4}/{len(todo)} {cell.library:20} {cell.operation:22} {cell.dtype:8} {seconds:6.1f} s  {word}")
         sys.stdout.flush()
-    text = page(records(options.folder), tomllib.loads(VIEWS.read_text())["view"])
+    said = tomllib.loads(VIEWS.read_text())
+    text = page(records(options.folder), said["view"], said["about"])
     files.write(options.folder / PAGE.name, text)
     if options.write:
         files.write(PAGE, text)

@@ -128,6 +128,7 @@ TIES = case(
     grad_output=ONES((1, 1, 1, 1, 1)),
     input=ONES((1, 1, 1, 1, 2)),
 )
+WIDE = case("conv1d", "float64", {}, input=[[[1, 2.0**-30]]], weight=ONES((1, 1, 2)))
 FFT = Claims(algorithm="fft")
 
 # section, case, result, index of the figures, got, exact, default or documented claim
@@ -146,6 +147,7 @@ FIGURES = [
     (14, CEIL, "output", (0, 0, 0), 1.5, 2.0, Claims()),
     (15, SMALL, "output", (0, 0, 0), 0.0, 128.0, Claims()),
     (19, TIES, "grad_input", (0, 0, 0, 0, 1), 1.0, 0.0, Claims()),
+    (20, WIDE, "output", (0, 0, 0), 1.0, 1 + 2.0**-30, Claims()),
 ]
 # section, case, result, index of the figures, what came in place of a value, exact
 NOTHING = [
