@@ -1,6 +1,6 @@
 """Judges released libraries operation by operation and dtype by dtype, and writes what was found as a page.
 
-python -m tests.conformance FOLDER [--library NAME ...] [--operation NAME ...] [--profile standard] [--write]
+python -m tests.conformance FOLDER [--library NAME ...] [--operation NAME ...] [--dtype NAME ...] [--write]
 
 Each result is a record in FOLDER, so that a run goes on where it was cut off, and each library can be judged in an
 environment of its own. FOLDER/CONFORMANCE.md is written from all records there; `--write` puts it into the repository.
@@ -26,7 +26,7 @@ import numpy as np
 from refconv import exact, files
 from refconv.adapters import ADAPTERS
 from refconv.bound import Claims
-from refconv.dtypes import numpy_dtype
+from refconv.dtypes import FORMATS, numpy_dtype
 from refconv.options import PROFILES
 from refconv.spec import OPERATIONS, Case
 from refconv.subject import TargetError, short
@@ -67,13 +67,13 @@ class Cell:
         return folder / self.library / f"{self.operation}-{self.dtype}.json"
 
 
-def cells(libraries: Sequence[str], operations: Sequence[str]) -> Iterator[Cell]:
+def cells(libraries: Sequence[str], operations: Sequence[str], dtypes: Sequence[str] = ()) -> Iterator[Cell]:
     """All that the adapters say they can. Raises TargetError where one is not installed."""
     for library in libraries:
         subject = ADAPTERS[library]()
         for op in subject.operations:
             if not operations or op.name in operations:
-                yield from (Cell(library, op.name, dtype) for dtype in subject.scope.dtypes)
+                yield from (Cell(library, op.name, d) for d in subject.scope.dtypes if not dtypes or d in dtypes)
 
 
 def judged(cell: Cell, folder: Path, profile: str) -> dict[str, Any]:
@@ -237,8 +237,8 @@ def _tuples(value: Any) -> Any:
 # ---------------------------------------------------------------------------------------------- the page
 
 
-def page(every: Sequence[dict[str, Any]], views: Sequence[dict[str, Any]]) -> str:
-    """CONFORMANCE.md."""
+def page(every: Sequence[dict[str, Any]], views: Sequence[dict[str, Any]], about: str = "") -> str:
+    """CONFORMANCE.md; `about` says what the records do not: which part of the whole they are."""
     found = findings(every)
     number = {id(place[0]): [] for f in found for place in f.places}
     for n, f in enumerate(found, 1):
@@ -246,6 +246,7 @@ def page(every: Sequence[dict[str, Any]], views: Sequence[dict[str, Any]]) -> st
             number[id(record)].append(n)
     lines = [
         PREFACE,
+        *([about] if about else []),
         "| library | version | operation | profile | verdict | precision | declined | violations |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -356,6 +357,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where records are kept, and the page is written")
     parser.add_argument("--library", action="append", metavar="NAME", help="judge this one only (repeatable)")
     parser.add_argument("--operation", action="append", default=[], choices=list(OPERATIONS), metavar="NAME")
+    parser.add_argument("--dtype", action="append", default=[], choices=list(FORMATS), metavar="NAME")
     parser.add_argument("--profile", choices=list(PROFILES), default="standard")
     parser.add_argument("--write", action="store_true", help=f"also write {PAGE.name} of the repository")
     options = parser.parse_args()
@@ -364,8 +366,9 @@ def main() -> int:
         if name not in ADAPTERS:
             parser.error(f"--library is {name!r}, but must be one of {', '.join(ADAPTERS)}")
     options.folder.mkdir(parents=True, exist_ok=True)
+    libraries = libraries if options.library is None else options.library
     try:
-        todo = list(cells(options.library if options.library is not None else libraries, options.operation))
+        todo = list(cells(libraries, options.operation, options.dtype))
     except TargetError as error:
         print(error, file=sys.stderr)
         return 4
@@ -378,7 +381,8 @@ def main() -> int:
         seconds = time.perf_counter() - started
         print(f"{done:4}/{len(todo)} {cell.library:20} {cell.operation:22} {cell.dtype:8} {seconds:6.1f} s  {word}")
         sys.stdout.flush()
-    text = page(records(options.folder), tomllib.loads(VIEWS.read_text())["view"])
+    said = tomllib.loads(VIEWS.read_text())
+    text = page(records(options.folder), said["view"], said["about"])
     files.write(options.folder / PAGE.name, text)
     if options.write:
         files.write(PAGE, text)

@@ -85,6 +85,50 @@ BIAS = case(
 FOOTPRINT = transposed("bfloat16", {"stride": 2, "output_padding": 1}, [1, 0], [1])
 OVERLAP_ADD = case("convolve", "float64", {}, in1=[1, 2, 3, 4, 5], in2=[1, 1])
 REFUSED = case("avg_pool3d", "float32", {"kernel_size": 2, "stride": 1, "padding": 1}, input=ONES((1, 1, 1, 1, 1)))
+ROWS_OF_TWO = np.where(np.arange(28)[:, None] % 2, 2, 1)
+LAST = case(
+    "conv2d",
+    "float32",
+    {"stride": (1, 2)},
+    input=np.broadcast_to(ROWS_OF_TWO, (4, 1, 28, 7)),
+    weight=ONES((8, 1, 3, 7)),
+)
+VOLUME = case(
+    "conv3d",
+    "float32",
+    {"stride": (1, 1, 2)},
+    input=np.tile(np.arange(15.0).reshape(1, 1, 1, 3, 5), (2, 1, 1, 1, 1)),
+    weight=np.arange(1.0, 9).reshape(1, 1, 1, 2, 4),
+)
+GROUPS = case(
+    "conv2d",
+    "float32",
+    {"stride": 3, "padding": (5, 2), "dilation": 2, "groups": 3},
+    input=np.arange(36.0).reshape(1, 9, 4, 1),
+    weight=np.arange(18.0).reshape(6, 3, 1, 1),
+    bias=np.arange(6.0),
+)
+GROUP_BIAS = case(
+    "conv_transpose1d",
+    "float32",
+    {"groups": 2},
+    input=np.zeros((1, 2, 1)),
+    weight=np.zeros((2, 1, 1)),
+    bias=[0, 1],
+)
+CEIL = case("avg_pool1d", "float32", {"kernel_size": 3, "stride": 3, "ceil_mode": True}, input=[[[1, 2, 3, 4]]])
+SMALL = case("conv1d", "float64", {}, input=[[[2.0**60]]], weight=[[[2.0**-53]]])
+CUT = transposed("float32", {"stride": 2, "padding": 1}, [1, 2, 3], [1])
+EMPTY = conv_gradient("float32", {"dilation": 2}, np.zeros((0, 1, 3)), (1, 3))
+NO_IMAGES = case("conv2d", "float32", {}, input=np.zeros((0, 4, 5, 5)), weight=np.zeros((2, 4, 3, 3)))
+TIES = case(
+    "max_pool3d_backward",
+    "float32",
+    {"kernel_size": (1, 1, 2)},
+    grad_output=ONES((1, 1, 1, 1, 1)),
+    input=ONES((1, 1, 1, 1, 2)),
+)
+WIDE = case("conv1d", "float64", {}, input=[[[1, 2.0**-30]]], weight=ONES((1, 1, 2)))
 FFT = Claims(algorithm="fft")
 
 # section, case, result, index of the figures, got, exact, default or documented claim
@@ -96,7 +140,23 @@ FIGURES = [
     (5, BIAS, "output", (0, 0, 0, 0, 0), 0.0, 2.0**-11, Claims()),
     (6, FOOTPRINT, "output", (0, 0, 0), np.nan, 1.0, Claims()),
     (7, OVERLAP_ADD, "output", (2,), 3.0, 5.0, FFT),
+    (9, LAST, "output", (0, 0, 1, 0), 25.0, 35.0, Claims()),
+    (10, VOLUME, "output", (0, 0, 0, 1, 0), 120.0, 374.0, Claims()),
+    (11, VOLUME, "output", (0, 0, 0, 1, 0), 120.0, 374.0, Claims()),
+    (13, GROUP_BIAS, "output", (0, 1, 0), 0.0, 1.0, Claims()),
+    (14, CEIL, "output", (0, 0, 0), 1.5, 2.0, Claims()),
+    (15, SMALL, "output", (0, 0, 0), 0.0, 128.0, Claims()),
+    (19, TIES, "grad_input", (0, 0, 0, 0, 1), 1.0, 0.0, Claims()),
+    (20, WIDE, "output", (0, 0, 0), 1.0, 1 + 2.0**-30, Claims()),
 ]
+# section, case, result, index of the figures, what came in place of a value, exact
+NOTHING = [
+    (12, GROUPS, "output", (0, 1, 0, 0), "SIGSEGV", 1.0),
+    (16, CUT, "output", (0, 0, 1), "missing", 2.0),
+    (17, EMPTY, "grad_weight", (0, 0, 0), "SIGFPE", 0.0),
+]
+# in no test environment: such a script says what it needs
+ELSEWHERE = {"tensorflow", "openvino", "mlx"}
 # the rows of section 4, and a claim that makes each correct
 ROWS = [
     (OVERLAP, "output", (0, 0, 2), 0.0, 1.0),
@@ -189,12 +249,31 @@ def test_padding_makes_the_refused_kernel_fit():
     assert "    got      refused\n    exact    0.125\n    allowed  0.0\n" in SECTIONS[7]
 
 
+@pytest.mark.parametrize(("number", "case", "result", "index", "got", "truth"), NOTHING)
+def test_where_no_value_came_the_page_gives_the_exact_one(number, case, result, index, got, truth):
+    assert exact.rational(case)[result][index] == truth
+    assert f"    got      {got}\n    exact    {truth}\n    allowed  0.0\n" in SECTIONS[number - 1]
+    ended = f"ends by {got}\n" in SCRIPTS[number - 1].split("import", 1)[0]
+    assert ended == got.startswith("SIG")
+
+
+def test_results_of_a_wrong_shape_are_rejected():
+    """Too few elements of a transposed convolution, and too many rows and channels of no image."""
+    assert f"    got      {(0, 4, 5, 5)}\n    exact    {NO_IMAGES.shapes['output']}\n" in SECTIONS[17]
+    for case, shape in ((NO_IMAGES, (0, 4, 5, 5)), (CUT, (1, 1, 1))):
+        with pytest.raises(Violation, match="shape"):
+            judge.form({"output": np.zeros(shape, np.float32)}, case)
+
+
 def test_every_finding_has_a_script_that_is_short_and_needs_the_library_and_numpy_only():
     assert len(SCRIPTS) == len(SECTIONS) == len(re.findall(r"^\| \[\d", PAGE, re.M))
     for number, script in enumerate(SCRIPTS, 1):
         compile(script, f"script {number}", "exec")
         assert script.count("\n") <= 25
-        assert set(re.findall(r"^(?:import|from) (\w+)", script, re.M)) <= {"torch", "numpy", "scipy", "jax", "os"}
+        needed = set(re.findall(r"^(?:import|from) (\w+)", script, re.M))
+        assert needed <= {"torch", "numpy", "scipy", "jax", "onnx", "os"} | ELSEWHERE
+        said = re.match(r"# needs (\w+)", script)
+        assert needed & ELSEWHERE == (set(said.groups()) if said else set())
 
 
 def test_every_finding_says_what_is_promised_what_is_known_upstream_and_for_which_versions():

@@ -47,7 +47,9 @@ def subject() -> Subject:
 def _conv(keras: Any, input: Array, weight: Array, bias: Array | None = None, **arguments: Any) -> Array:
     spec = translate.conv(input, weight, **arguments)
     x, padding = _padded(input, spec.padding, spec.extent(weight.shape[2:]), spec.stride)
-    y = _asked(keras.ops.conv, x, translate.weight_last(weight), spec.stride, padding, "channels_last", spec.dilation)
+    y = _asked(
+        keras, keras.ops.conv, x, translate.weight_last(weight), spec.stride, padding, "channels_last", spec.dilation
+    )
     return _back(keras, y, bias)
 
 
@@ -59,7 +61,7 @@ def _conv_transpose(keras: Any, input: Array, weight: Array, bias: Array | None 
         raise NotImplementedError("`output_padding` must be smaller than `strides`")
     size = spec.transposed_output_size(input.shape[2:], weight.shape[2:], extra)
     x, w = translate.channels_last(input), translate.weight_last(weight)
-    y = _asked(keras.ops.conv_transpose, x, w, spec.stride, "valid", extra, "channels_last", spec.dilation)
+    y = _asked(keras, keras.ops.conv_transpose, x, w, spec.stride, "valid", extra, "channels_last", spec.dilation)
     return translate.cut(_back(keras, y, bias), tuple(a for a, _ in spec.padding), size)
 
 
@@ -67,7 +69,7 @@ def _max_pool(keras: Any, input: Array, **arguments: Any) -> Array:
     spec = _undilated(translate.window(input, **arguments))
     pairs = translate.pads_beside_windows(spec, input.shape[2:])
     x, padding = _padded(input, pairs, spec.extent, spec.stride, -np.inf)
-    return _back(keras, _asked(keras.ops.max_pool, x, spec.kernel_size, spec.stride, padding, "channels_last"))
+    return _back(keras, _asked(keras, keras.ops.max_pool, x, spec.kernel_size, spec.stride, padding, "channels_last"))
 
 
 def _avg_pool(keras: Any, input: Array, **arguments: Any) -> Array:
@@ -79,7 +81,9 @@ def _avg_pool(keras: Any, input: Array, **arguments: Any) -> Array:
         x, padding = translate.channels_last(input), "same"
     else:
         raise NotImplementedError("averages over part of a window are those of `same` only")
-    return _back(keras, _asked(keras.ops.average_pool, x, spec.kernel_size, spec.stride, padding, "channels_last"))
+    return _back(
+        keras, _asked(keras, keras.ops.average_pool, x, spec.kernel_size, spec.stride, padding, "channels_last")
+    )
 
 
 def _undilated(spec: PoolSpec) -> PoolSpec:
@@ -98,10 +102,11 @@ def _beside(x: Array, pairs: Pairs, value: float = 0.0) -> Array:
     return np.pad(translate.channels_last(x), [(0, 0), *pairs, (0, 0)], constant_values=value)
 
 
-def _asked(function: Any, *operands: Any) -> Any:
-    """A call; a backend's own way to refuse becomes Python's."""
+def _asked(keras: Any, function: Any, *operands: Any) -> Any:
+    """A call with tensors, as is documented; a backend's own way to refuse becomes Python's."""
+    given = [keras.ops.convert_to_tensor(a) if isinstance(a, np.ndarray) else a for a in operands]
     try:
-        return function(*operands)
+        return function(*given)
     except Exception as error:
         if type(error).__name__ in ("UnimplementedError", "NotFoundError"):
             raise NotImplementedError(str(error)) from None

@@ -16,6 +16,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from refconv.adapters import translate
 from refconv.bound import Claims
 from refconv.dtypes import Array
@@ -111,9 +113,10 @@ def _avg_pool_backward(tf: Any, grad_output: Array, input: Array, **arguments: A
 
 
 def _asked(tf: Any, function: Callable[..., Any], *operands: Any) -> Any:
-    """A call whose refusals are Python's: what no kernel does, and arguments that are wrong."""
+    """A call with tensors (max_pool2d would take float64 arrays for float32), whose refusals are Python's."""
+    given = [tf.convert_to_tensor(a) if isinstance(a, np.ndarray) else a for a in operands]
     try:
-        return function(*operands)
+        return function(*given)
     except (tf.errors.UnimplementedError, tf.errors.NotFoundError) as error:
         raise NotImplementedError(_said(error)) from None
     except tf.errors.InvalidArgumentError as error:
