@@ -311,9 +311,11 @@ def test_a_library_is_named_with_its_conventions_and_its_extra(name, monkeypatch
 
 
 def test_what_a_subject_is_for_is_known_outside_its_process(monkeypatch):
-    """The scope of an adapter's subject comes with it from the process that it runs in."""
+    """The scope of an adapter's subject comes with it from the process that it runs in; nobody else's does."""
     scope = Scope(("float16",), {"stride": 2}, pairs=True, empty=False)
     said = json.dumps([worker._described(Subject("one", {}, scope=scope))])
     monkeypatch.setattr(isolation._Process, "started", lambda self: json.loads(said))
-    (found,) = isolation.isolated(["one"], isolation.Limits())
+    (found,) = isolation.isolated(["one"], isolation.Limits(), named=True)
     assert vars(found.scope) == vars(scope)
+    (other,) = isolation.isolated(["one"], isolation.Limits())
+    assert vars(other.scope) == vars(Scope())

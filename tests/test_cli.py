@@ -38,7 +38,7 @@ conv3d = 3
     "claims_value.py": "def conv2d(input, weight): ...\nconv2d.refconv = {'algorithm': 'fast'}\n",
     "claims_type.py": "def conv2d(input, weight): ...\nconv2d.refconv = {'algorithm': 3}\n",
     "claims_text.py": "def conv2d(input, weight): ...\nconv2d.refconv = 'fft'\n",
-    "claims_array.py": "def conv2d(input, weight): ...\nconv2d.refconv = {'array': 'cupy'}\n",
+    "claims_array.py": "def conv2d(input, weight): ...\nconv2d.refconv = {'array': 'tensor'}\n",
     "claims_both.py": """
 def conv1d(input, weight): ...
 def conv2d(input, weight): ...
@@ -75,7 +75,7 @@ WRONG_INPUT = [
     (["claims_value.py"], ["`algorithm` is 'fast'", "winograd(m,r)"]),
     (["claims_type.py"], ["claims_type.py"]),
     (["claims_text.py"], ["`refconv` of conv2d is 'fft'", "must be a dict"]),
-    (["claims_array.py"], ["'cupy'", "numpy, torch"]),
+    (["claims_array.py"], ["'tensor'", "numpy, torch"]),
     (["claims_both.py"], ["epilogue='separate'", "epilogue='fused'", "one at a time"]),
     ([":conv2d"], ["':conv2d'"]),
     ([""], ["''"]),
@@ -88,7 +88,7 @@ WRONG_INPUT = [
     ([CONV, "--dtype", "float8"], ["'float8'", "float32", "bfloat16"]),
     ([CONV, "--dtype", "complex64"], ["complex64", "for conv2d", "float32"]),
     ([CONV, "--layout", "CHWN"], ["'CHWN'", "NCHW, NHWC"]),
-    ([CONV, "--array", "jax"], ["'jax'", "numpy, torch"]),
+    ([CONV, "--array", "list"], ["'list'", "numpy, torch"]),
     ([CONV, "--device", "cuda"], ["'cuda'", "must be cpu"]),
     ([CONV, "--accumulate", "int8"], ["`accumulate` is 'int8'", "tensor-core"]),
     ([CONV, "--algorithm", "fast"], ["'fast'", "winograd(m,r)", "fft"]),
