@@ -204,6 +204,40 @@ def test_ties(values, first, any_of_them):
 # ---------------------------------------------------------------------------------------------- form and bits
 
 
+TINY = 1e-39  # a subnormal number of float32
+
+
+@pytest.mark.parametrize(
+    ("values", "either", "kept"),
+    [
+        ([TINY], True, True),
+        ([0], True, False),  # all of them taken for zero
+        ([-TINY], True, False),  # the first of those that tie
+        ([3e-38], False, False),  # no number that is left where these are zeros
+        ([1], False, False),
+    ],
+)
+def test_subnormal_numbers_may_be_taken_for_zero_in_a_maximum(values, either, kept):
+    case = Case(
+        OPERATIONS["max_pool1d"], {"input": np.array([[[-TINY, TINY]]], "float32")}, {"kernel_size": 2}, "float32"
+    )
+    assert passes(judge.within, out(values), case, Claims()) == either
+    assert passes(judge.within, out(values), case, Claims(subnormals="ieee")) == kept
+
+
+@pytest.mark.parametrize(
+    ("gradient", "either", "kept"), [([0, 5], True, True), ([5, 0], True, False), ([5, 5], False, False)]
+)
+def test_the_gradient_of_a_maximum_goes_to_the_first_that_ties_where_subnormal_numbers_are_zeros(
+    gradient, either, kept
+):
+    operands = {"grad_output": np.array([[[5]]], "float32"), "input": np.array([[[-TINY, TINY]]], "float32")}
+    case = Case(OPERATIONS["max_pool1d_backward"], operands, {"kernel_size": 2}, "float32")
+    results = {"grad_input": np.array([[gradient]], "float32")}
+    assert passes(judge.within, results, case, Claims()) == either
+    assert passes(judge.within, results, case, Claims(subnormals="ieee")) == kept
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [
