@@ -52,8 +52,9 @@ JUDGED = (
     "dtype",
     "layout",
     "fix",
+    "python",
 )
-SHARED = (*JUDGED, "python", *CLAIMS, "deterministic", "batch_invariant")
+SHARED = (*JUDGED, *CLAIMS, "deterministic", "batch_invariant")
 
 ABOUT = """\
 Judge one implementation for as long as you like, on all processors or on a
