@@ -33,7 +33,7 @@ from benchmarks.others import NEEDS, OTHERS, Operands
 from refconv import judge
 from refconv.algorithms import ALGORITHMS
 from refconv.bench import pinned
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.excerpt import excerpts
 from refconv.files import write
 from refconv.judge import Violation

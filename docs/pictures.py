@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import refconv
 from refconv import bound, exact
 from refconv.algorithms import ALGORITHMS, im2col, toeplitz, winograd
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.network import NETWORKS, SGD
 from refconv.network.train import digits
 from refconv.spec import OPERATIONS, Case, conv_spec

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from refconv import judge
 from refconv.adapters import ADAPTERS
-from refconv.bound import parse_winograd
+from refconv.claims import parse_winograd
 from refconv.dtypes import Array, numpy_dtype
 from refconv.excerpt import excerpts
 from refconv.isolation import Isolated, Limits, Timed, isolated

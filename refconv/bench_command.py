@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from refconv.bench import EXIT_CODES, Bench, bench, pinned, rivals
-from refconv.bound import CLAIMS
+from refconv.claims import CLAIMS
 from refconv.files import write
 from refconv.options import OPTIONS, file, limits_of, subjects
 from refconv.peak import measured

@@ -14,12 +14,12 @@ import numpy as np
 
 from refconv import exact
 from refconv.algorithms.winograd import transform_matrices
-from refconv.claims import CLAIMS, Claims, parse_winograd
+from refconv.claims import Claims, parse_winograd
 from refconv.dtypes import FORMATS, Float64Array, Format, format_of
 from refconv.exact import Form
 from refconv.spec import Case, ConvSpec, Sizes
 
-__all__ = ["CLAIMS", "Claims", "accumulator", "allowed", "parse_winograd"]
+__all__ = ["accumulator", "allowed"]
 
 # Tensor-core accumulation: aligned to f = 23 fraction bits, truncated, then truncated to 24 bits:
 # 2 * 2^-f + 2^-23 per non-zero product [Fasi, Higham, Mikaitis, Pranesh 2021; the model, not a vendor's promise].

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from refconv import crew
-from refconv.bound import CLAIMS
 from refconv.campaign import Found, Plain, Plan, Row, Shard, Smallest, database, made_with, name_of, shards, work
 from refconv.campaign_report import Report
+from refconv.claims import CLAIMS
 from refconv.cover import triples_of
 from refconv.crew import Crew, Ended, Fault
 from refconv.files import write

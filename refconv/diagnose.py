@@ -24,7 +24,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from refconv import bound, draws, exact, families, judge, strategies
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.draws import Drawn
 from refconv.dtypes import FORMATS, Array, Float64Array, Format, format_of
 from refconv.exact import Form

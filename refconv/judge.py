@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from refconv import bound, exact
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import Array, Float64Array, format_of, numpy_dtype
 from refconv.exact import Exact
 from refconv.spec import Case

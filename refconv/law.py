@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.database import ExampleDatabase, InMemoryExampleDatabase
 
 from refconv import draws, judge, shrink, strategies
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.draws import Drawn, Values
 from refconv.dtypes import Array
+from refconv.features import Scope
 from refconv.judge import Interval, Violation
 from refconv.precision import Ladder, Rung
 from refconv.sensitivity import Sensitivity
 from refconv.spec import OPERATIONS, Case, Operation
-from refconv.strategies import Scope
 from refconv.subject import Call, Declined, Failure, Subject
 
 __all__ = ["Effort", "Interrupted", "Judged", "Law", "NotApplicable", "Record", "law"]

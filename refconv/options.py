@@ -17,7 +17,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDa
 
 from refconv.adapters import ADAPTERS
 from refconv.arrays import ARRAYS
-from refconv.bound import CLAIMS, Claims
+from refconv.claims import CLAIMS, Claims
 from refconv.interpreter import Interpreter, InterpreterError, found
 from refconv.isolation import Isolated, Limits, isolated
 from refconv.law import Effort

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refconv import judge
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.judge import Results, Violation
 from refconv.spec import Case
 

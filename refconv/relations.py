@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from refconv import exact, judge, strategies
 from refconv.dtypes import Array, Float64Array, format_of, numpy_dtype
+from refconv.features import Scope
 from refconv.judge import Interval
 from refconv.law import Draw, Judged
 from refconv.spec import Case, Operation, Sizes
-from refconv.strategies import Scope
 from refconv.subject import Declined
 
 __all__ = [

@@ -17,7 +17,7 @@ import numpy as np
 
 from refconv import bound, chapters, exact, interpreter, isolation
 from refconv.adapters import ADAPTERS
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import Array, numpy_dtype
 from refconv.interpreter import Interpreter, InterpreterError
 from refconv.judge import Violation

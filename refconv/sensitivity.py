@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refconv import judge
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import FORMATS, Float64Array, numpy_dtype
 from refconv.exact import Form, value
 from refconv.judge import Expected, Violation

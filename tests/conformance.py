@@ -25,7 +25,7 @@ import numpy as np
 
 from refconv import exact, files
 from refconv.adapters import ADAPTERS
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import FORMATS, numpy_dtype
 from refconv.options import PROFILES
 from refconv.spec import OPERATIONS, Case

@@ -14,7 +14,7 @@ from refconv import adapters, cost, isolation, worker
 from refconv.adapters import _LIBRARIES, ADAPTERS
 from refconv.adapters.references import _POOLING
 from refconv.algorithms import ALGORITHMS, signal
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.judge import within
 from refconv.law import Effort, Judged
 from refconv.spec import KINDS, OPERATIONS, Case

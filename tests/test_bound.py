@@ -11,7 +11,7 @@ import scipy.signal
 import refconv
 from refconv import bound, exact, judge
 from refconv.algorithms.winograd import transform_matrices
-from refconv.bound import Claims
+from refconv.claims import Claims, parse_winograd
 from refconv.dtypes import FORMATS, Format, numpy_dtype
 from refconv.exact import Form
 from refconv.families import FAMILIES, Room, fill
@@ -693,7 +693,7 @@ def test_bad_claims_are_refused_with_the_known_ones(claims, words):
     [("winograd(2,3)", ((2,), (3,))), ("winograd(4, 5)", ((4,), (5,))), ("winograd(4x2,3x1)", ((4, 2), (3, 1)))],
 )
 def test_winograd_claims_are_parsed(claim, parsed):
-    assert bound.parse_winograd(claim) == parsed and Claims(algorithm=claim)
+    assert parse_winograd(claim) == parsed and Claims(algorithm=claim)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from refconv import bound
 from refconv.algorithms import ALGORITHMS, direct, im2col, toeplitz
 from refconv.algorithms.pooling import AVG_POOL, AVG_POOL_BACKWARD, MAX_POOL, MAX_POOL_BACKWARD, max_pool_indices
 from refconv.algorithms.signal import CONVOLVE
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.spec import OPERATIONS, Case, ConvSpec, conv_spec, pool_spec
 
 PLAIN = ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refconv import bound, exact
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import format_of, numpy_dtype
 from refconv.families import FAMILIES, Room, fill
 from refconv.spec import OPERATIONS, Case

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refconv import bound, exact, judge
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import numpy_dtype
 from refconv.judge import Violation
 from refconv.spec import OPERATIONS, Case

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import dashboard
 from refconv import judge
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.spec import OPERATIONS, Case
 from refconv.workloads import LAYERS, workloads
 

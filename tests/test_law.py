@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
 
 from refconv import judge, strategies
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.judge import Violation
 from refconv.law import ENOUGH, ROUNDS, Effort, Judged, law
 from refconv.spec import OPERATIONS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import refconv
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.law import Effort, Judged
 from refconv.spec import KINDS, OPERATIONS
 from refconv.strategies import Scope

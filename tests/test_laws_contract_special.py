@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refconv.bound import Claims
+from refconv.claims import Claims
 from tests import score
 from tests.test_laws_gradients_pooling import BASE, judged
 

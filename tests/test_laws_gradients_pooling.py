@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.law import Effort, Judged
 from refconv.spec import OPERATIONS
 from refconv.strategies import Scope

@@ -8,7 +8,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from refconv import exact, relations, strategies
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.judge import Interval, Violation, enclosures
 from refconv.law import Judged
 from refconv.spec import OPERATIONS, Case

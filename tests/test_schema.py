@@ -8,7 +8,7 @@ import pytest
 
 from refconv import cli, options, verdict
 from refconv.arrays import ARRAYS
-from refconv.bound import CLAIMS, Claims
+from refconv.claims import CLAIMS, Claims
 from refconv.subject import _ARRANGE
 
 # Right, not a number, declined, one that ends its process (known to, so that nobody shrinks it), and complex.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refconv import judge
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.law import Record
 from refconv.sensitivity import FAULTS, Sensitivity
 from refconv.spec import OPERATIONS, Case

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import refconv
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import numpy_dtype
 from refconv.judge import Violation, form, within
 from refconv.law import Judged

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import refconv
 from refconv import cli, judge, law, options, verdict
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import numpy_dtype
 from refconv.judge import Violation
 from refconv.law import Judged, Record

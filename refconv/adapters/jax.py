@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+from refconv.features import Scope
 from refconv.spec import PoolSpec, Sizes, conv_spec, pool_spec, transposed_spec
-from refconv.strategies import Scope
 from refconv.subject import Subject
 
 Pads = Sequence[tuple[int, int]]

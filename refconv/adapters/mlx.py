@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 
 from refconv.adapters import translate
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import Array, numpy_dtype
 from refconv.features import Scope
 from refconv.spec import ConvSpec, PoolSpec
 from refconv.subject import Subject
 
 SCOPE = Scope(pairs=True)
-_BFLOAT16 = numpy_dtype("bfloat16")
 
 
 def subject() -> Subject:
@@ -121,13 +120,13 @@ def _pooled(lib: Any, what: str, x: Any, spec: PoolSpec) -> Any:
 def _given(lib: Any, a: Array) -> Any:
     """N, C, ... -> MLX's array of the same dtype, channels last."""
     a = translate.channels_last(a) if a.ndim > 2 else np.ascontiguousarray(a)
-    if a.dtype == _BFLOAT16:
+    if a.dtype.name == "bfloat16":
         return lib.mx.array(a.view(np.uint16)).view(lib.mx.bfloat16)
     return lib.mx.array(a, getattr(lib.mx, a.dtype.name))  # float64 would be taken for float32
 
 
 def _back(lib: Any, y: Any) -> Array:
-    whole = np.array(y.view(lib.mx.uint16)).view(_BFLOAT16) if y.dtype == lib.mx.bfloat16 else np.array(y)
+    whole = np.array(y.view(lib.mx.uint16)).view(numpy_dtype("bfloat16")) if y.dtype == lib.mx.bfloat16 else np.array(y)
     return translate.channels_first(whole) if whole.ndim > 2 else whole
 
 

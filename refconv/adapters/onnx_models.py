@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from refconv.dtypes import Array
+from refconv.features import Scope
 from refconv.spec import KINDS, OPERATIONS, conv_spec, pool_spec, transposed_spec
-from refconv.strategies import Scope
 
 __all__ = ["OPSET", "SCOPE", "Run", "functions"]
 

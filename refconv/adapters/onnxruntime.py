@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from refconv.adapters.onnx_models import SCOPE, functions
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import Array
 from refconv.subject import Subject
 

@@ -15,8 +15,8 @@ import numpy as np
 import refconv
 from refconv import convolution, pooling, portable, signal
 from refconv.adapters import references
+from refconv.features import Scope
 from refconv.spec import OPERATIONS, Operation, pool_spec
-from refconv.strategies import Scope
 from refconv.subject import Subject
 
 Call = Callable[..., Any]  # of a function, on operands

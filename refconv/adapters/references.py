@@ -12,8 +12,8 @@ import refconv
 from refconv.algorithms import ALGORITHMS, pooling, signal
 from refconv.convolution import COMPUTED
 from refconv.cost import fastest
+from refconv.features import Scope
 from refconv.spec import OPERATIONS, Case, Operation
-from refconv.strategies import Scope
 from refconv.subject import Subject
 
 _POOLING: Mapping[str, Mapping[str, Any]] = {

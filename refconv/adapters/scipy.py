@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage, signal
 
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import Array
+from refconv.features import Scope
 from refconv.spec import Pairs, Sizes, conv_spec, pool_spec
-from refconv.strategies import Scope
 from refconv.subject import Subject
 
 

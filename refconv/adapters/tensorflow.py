@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from refconv.adapters import translate
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import Array
 from refconv.features import Scope
 from refconv.spec import ConvSpec, Pairs, PoolSpec, Sizes

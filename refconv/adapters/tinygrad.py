@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from refconv.adapters import translate
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import Array, numpy_dtype
 from refconv.features import Scope
 from refconv.spec import ConvSpec, Pairs, PoolSpec
 from refconv.subject import Subject
 
 SCOPE = Scope(pairs=True)
-_BFLOAT16 = numpy_dtype("bfloat16")
 
 
 def subject() -> Subject:
@@ -107,14 +106,14 @@ def _given(tg: Any, a: Array | None) -> Any:
     if a is None:
         return None
     a = np.ascontiguousarray(a)
-    if a.dtype == _BFLOAT16:
+    if a.dtype.name == "bfloat16":
         return tg.Tensor(a.view(np.uint16), device="CPU").bitcast(tg.dtypes.bfloat16).realize()
     return tg.Tensor(a.copy(), device="CPU")  # which keeps what it is given
 
 
 def _back(tg: Any, y: Any) -> Array:
     if y.dtype == tg.dtypes.bfloat16:
-        return np.array(y.bitcast(tg.dtypes.uint16).numpy()).view(_BFLOAT16)
+        return np.array(y.bitcast(tg.dtypes.uint16).numpy()).view(numpy_dtype("bfloat16"))
     return np.array(y.numpy())
 
 

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from refconv import bound
 from refconv.algorithms import ALGORITHMS
-from refconv.bound import Claims
+from refconv.claims import Claims
 from refconv.dtypes import format_of
 from refconv.network.layers import (
     AvgPool2d,
