@@ -6,6 +6,7 @@ absolute values of the products, n the number of non-zero products, N the number
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from math import ceil, log2, prod, sqrt
 from typing import Any
@@ -60,12 +61,17 @@ def allowed(
 
 
 def _max_allowed(case: Case, claims: Claims) -> Float64Array:
-    """None; but where subnormal numbers may be taken for zero, they tie with each other and with zero, and any of those
-    that tie, or zero, may be the maximum: two of them are less than two smallest normal numbers apart."""
-    least, room = float(format_of(case.dtype).smallest_normal), np.zeros(case.shapes["output"])
-    if claims.subnormals != "ieee" and exact.has_subnormals(case):
-        room[np.abs(exact.values(case)["output"].high) < least] = 2 * least
-    return room
+    """None; but where subnormal numbers may be taken for zero, those of a window tie with each other and with zero, and
+    any that tie, or zero, may be the maximum."""
+    none = np.zeros(case.shapes["output"])
+    if claims.subnormals == "ieee" or not exact.has_subnormals(case):
+        return none
+    least, x = format_of(case.dtype).smallest_normal, case.operands["input"].astype(np.float64)
+    small = np.where((x != 0) & (np.abs(x) < least), -x, -np.inf)  # turned round: its maximum is their minimum
+    lowest = -exact.window_maximum(replace(case, operands={"input": small}))
+    best = exact.window_maximum(case)
+    room = np.maximum(np.maximum(best - lowest, best), -best)
+    return np.where(np.isfinite(lowest) & (np.abs(best) < least), room, none)
 
 
 def _allowed(case: Case, claims: Claims, name: str, form: Form, overflow: bool) -> Float64Array:

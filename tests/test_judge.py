@@ -213,7 +213,8 @@ TINY = 1e-39  # a subnormal number of float32
         ([TINY], True, True),
         ([0], True, False),  # all of them taken for zero
         ([-TINY], True, False),  # the first of those that tie
-        ([3e-38], False, False),  # no number that is left where these are zeros
+        ([4 * TINY], False, False),  # no number that is left where these are zeros
+        ([3e-38], False, False),
         ([1], False, False),
     ],
 )
