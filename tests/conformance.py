@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from refconv import exact, files
+from refconv import exact, files, judge
 from refconv.adapters import ADAPTERS
 from refconv.claims import Claims
 from refconv.dtypes import FORMATS, numpy_dtype
@@ -133,42 +133,52 @@ class Finding:
 
     @cached_property
     def agreeing(self) -> list[str]:
-        """References that share no code and give the exact value where the library does not."""
+        """References that share no code and give the exact value where the library does not, or else a whole right
+        result of a call of which the library gives none."""
         violation, case = self.smallest[1]["violation"], self.case
-        finite = case is not None and all(np.isfinite(a.astype(float)).all() for a in case.operands.values())
-        if case is None or not finite or not isinstance(violation["exact"], float) or not violation["index"]:
+        if case is None or not all(np.isfinite(a.astype(float)).all() for a in case.operands.values()):
             return []
-        at, allowed = tuple(violation["index"]), violation["allowed"] or 0.0
-        out = []
-        for name, reference in REFERENCES.items():
-            if self.library.startswith(name):
-                continue
-            value = reference(case, violation["result"] or case.operation.results[0])
-            if value is not None and abs(float(value[at]) - violation["exact"]) <= float(allowed):
-                out.append(name)
-        return out
+        wide = Case(
+            case.operation, {n: a.astype(np.float64) for n, a in case.operands.items()}, case.arguments, "float64"
+        )
+        others = {name: reference for name, reference in REFERENCES.items() if not self.library.startswith(name)}
+        given = {name: results for name, reference in others.items() if (results := reference(wide)) is not None}
+        if not isinstance(violation["exact"], float) or not violation["index"]:
+            return [name for name, results in given.items() if _right(results, wide)]
+        at, room = tuple(violation["index"]), float(violation["allowed"] or 0.0)
+        result = violation["result"] or case.operation.results[0]
+        return [name for name, r in given.items() if abs(float(r[result][at]) - violation["exact"]) <= room]
 
     def view(self, views: Iterable[dict[str, Any]]) -> dict[str, Any]:
         """What somebody who examined it says; a fault is called one only with documentation and three references."""
         for said in views:
             if said["library"] == self.library and re.search(said["finding"], self.what):
-                proven = said.get("documentation") and len(said.get("references", self.agreeing)) >= 3
+                proven = said.get("documentation") and len(self.agreeing) + len(said.get("references", ())) >= 3
                 return {**said, "kind": said["kind"] if said["kind"] != "fault" or proven else "open"}
         return {"kind": "open"}
 
 
-def _rational(case: Case, result: str) -> Any:
-    return exact.rational(case)[result]
+def _right(results: Any, case: Case) -> bool:
+    """Whether it is a result that direct summation can give."""
+    try:
+        judge.form(results, case)
+        judge.within(results, case, Claims())
+    except judge.Violation:
+        return False
+    return True
+
+
+def _rational(case: Case) -> Any:
+    found = exact.rational(case)
+    return {name: np.vectorize(float, otypes=[np.float64])(values) for name, values in found.items()}
 
 
 def _adapter(name: str) -> Any:
-    """An adapter's result in float64; None where it has no such operation or declines."""
+    """An adapter's results in float64; None where it has no such operation or declines."""
 
-    def reference(case: Case, result: str) -> Any:
-        wide = {n: a.astype(np.float64) for n, a in case.operands.items()}
+    def reference(case: Case) -> Any:
         try:
-            subject = ADAPTERS[name]()
-            return subject.attempt(Case(case.operation, wide, case.arguments, "float64"))[result]
+            return ADAPTERS[name]().attempt(case)
         except (TargetError, NotImplementedError, KeyError, RuntimeError, ValueError, TypeError):
             return None
 
@@ -307,8 +317,8 @@ def _section(n: int, f: Finding, view: dict[str, Any]) -> list[str]:
         f"    allowed  {violation['allowed']}",
         f"    at       {violation['result']}{violation['index']}",
     ]
-    references = view.get("references", f.agreeing)
-    out += ["", f"References that give the exact value: {', '.join(references) or 'none was asked'}."]
+    out += ["", f"References that give the exact value: {', '.join(f.agreeing) or 'none'}."]
+    out += [f"Asked by hand, of this kind of call: {', '.join(view['references'])}."] if "references" in view else []
     out += [f"Documentation: {view['documentation']}"] if "documentation" in view else []
     out += [f"Upstream: {view['upstream']}"] if "upstream" in view else []
     if f.case is not None and _elements(violation["case"]) <= VALUES:

@@ -58,17 +58,30 @@ def test_equal_diagnoses_are_one_finding():
         (2.0, FAULT, "fault"),
         (5.0, FAULT, "open"),  # no reference gives 5
         (2.0, {**FAULT, "documentation": ""}, "open"),
-        (2.0, {**FAULT, "references": ["one", "two"]}, "open"),
+        (5.0, {**FAULT, "references": ["one", "two"]}, "open"),
+        (5.0, {**FAULT, "references": ["one", "two", "three"]}, "fault"),
         (2.0, {**FAULT, "library": "onnx"}, "open"),
         (5.0, {**FAULT, "kind": "weaker class"}, "weaker class"),
     ],
-    ids=["proven", "disproven", "undocumented", "two references", "another library", "weaker"],
+    ids=["proven", "disproven", "undocumented", "two by hand", "three by hand", "another library", "weaker"],
 )
 def test_a_fault_is_one_only_where_three_references_agree_and_it_is_documented(exact, said, kind):
     """Whatever somebody's view is."""
     one = Finding("scipy", "flipped kernel", [(_record(), _law(exact=exact))])
     assert one.view([said])["kind"] == kind
     assert len(one.agreeing) == (0 if exact == 5.0 else len(conformance.REFERENCES) - 2)  # two are for poolings only
+
+
+def test_where_no_element_is_wrong_a_reference_must_give_all_of_them_right(monkeypatch):
+    """Of a call that ends the library, say."""
+    law = _law(exact=None)
+    law["violation"] |= {"index": [], "got": None, "allowed": None}
+    one = Finding("scipy", "crash", [(_record(), law)])
+    assert len(one.agreeing) == len(conformance.REFERENCES) - 2
+    wrong = {"output": np.zeros((1, 1, 1))}
+    others = {"zeros": lambda case: wrong, "short": lambda case: {"output": wrong["output"][..., :0]}}
+    monkeypatch.setattr(conformance, "REFERENCES", others)
+    assert Finding("scipy", "crash", [(_record(), law)]).agreeing == []
 
 
 def test_the_script_of_a_finding_shows_it(capsys):
@@ -106,3 +119,4 @@ def test_every_view_is_one():
     for said in tomllib.loads(conformance.VIEWS.read_text())["view"]:
         assert said["library"] in conformance.ADAPTERS and said["kind"] in conformance.KINDS and said["says"]
         assert said["kind"] != "fault" or said["documentation"]
+        assert not conformance.REFERENCES.keys() & said.get("references", ())  # those are asked
