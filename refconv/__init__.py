@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from refconv.public import *  # noqa: F403
+    from refconv.public import *  # noqa: F403 (the page lists the names; a checker of types reads it, nothing runs it)
 else:
 
     def __getattr__(name):

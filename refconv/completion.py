@@ -43,7 +43,10 @@ def run(parser: argparse.ArgumentParser, shell: str) -> int:
 
 
 def _mark(parser: argparse.ArgumentParser, shtab: Any) -> None:
-    """Tell from each argument's placeholder what stands for it: a file, a folder, one of several words."""
+    """Tell from each argument's placeholder what stands for it: a file, a folder, one of several words.
+
+    shtab reads an attribute `complete`, which argparse's own actions do not declare: hence what is ignored.
+    """
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
