@@ -465,6 +465,7 @@ def conv_on(
     padding_mode: str,
     method: str,
 ) -> Any:
+    """`conv1d` to `conv3d` on arrays of any library, whose namespace comes first."""
     arrays, dtype = operands(xp, NUMBERS, input=input, weight=weight, bias=bias)
     w = arrays["weight"]
     x, unbatched = _batched("input", arrays["input"], rank)
@@ -491,6 +492,7 @@ def conv_transpose_on(
     dilation: Any,
     method: str,
 ) -> Any:
+    """`conv_transpose1d` to `conv_transpose3d`, likewise."""
     arrays, dtype = operands(xp, NUMBERS, input=input, weight=weight, bias=bias)
     w = arrays["weight"]
     x, unbatched = _batched("input", arrays["input"], rank)
@@ -517,6 +519,7 @@ def conv_backward_on(
     groups: Any,
     method: str,
 ) -> tuple[Any, Any, Any]:
+    """`conv1d_backward` to `conv3d_backward`, likewise."""
     arrays, dtype = operands(xp, NUMBERS, grad_output=grad_output, input=input, weight=weight)
     g, x, w = arrays.values()
     spec, positions = _backward_geometry(rank, g.shape, x.shape, w.shape, stride, padding, dilation, groups)
@@ -575,7 +578,8 @@ def conv1d(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
@@ -641,7 +645,8 @@ def conv2d(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
@@ -709,7 +714,8 @@ def conv3d(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
@@ -774,7 +780,8 @@ def conv_transpose1d(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
@@ -840,7 +847,8 @@ def conv_transpose2d(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
@@ -909,7 +917,8 @@ def conv_transpose3d(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
@@ -969,7 +978,8 @@ def conv1d_backward(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
@@ -1028,7 +1038,8 @@ def conv2d_backward(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
@@ -1090,7 +1101,8 @@ def conv3d_backward(
         One of ALGORITHMS; "auto": always the same one for a shape, with the error of direct summation; "fastest": what
         should take the least time on this machine, measured once, whatever its class of error.
     memory : float
-        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it.
+        MiB that may be allocated beside operands and results: the work is cut into parts that keep to it. Arrays of
+        other libraries than NumPy are computed in one piece.
 
     Returns
     -------
