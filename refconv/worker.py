@@ -166,7 +166,9 @@ def _described(subject: Subject) -> dict[str, Any]:
 
 
 def _library(subject: Subject) -> str:
-    """The package that the functions are of, with its version, where it states one."""
+    """The library of a short name, or the package that the functions are of, with its version where it states one."""
+    if (adapter := ADAPTERS.get(subject.name)) is not None and adapter.needs:
+        return f"{adapter.needs.split()[0]} {adapter.version}".rstrip()
     for function in subject.functions.values():
         package = (getattr(function, "__module__", None) or "").partition(".")[0]
         known = getattr(sys.modules.get(package), "__version__", None)

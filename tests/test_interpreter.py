@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refconv import cli, options
+from refconv import cli, options, worker
 from refconv.adapters import ADAPTERS
 from refconv.interpreter import OLDEST, InterpreterError, found
 
@@ -191,3 +191,13 @@ def test_what_is_not_there_says_so(here, bare, capfd, arguments, parts):
     assert out == "" and len(err.splitlines()) == 1
     for part in (str(bare), *parts):
         assert part in err
+
+
+def test_the_library_of_a_short_name_is_told():
+    """Whatever its functions are made of; a reference of ours has none."""
+    told = {name: worker._library(ADAPTERS[name]()) for name in ("onnxruntime", "torch", "refconv-direct")}
+    assert told == {
+        "onnxruntime": f"onnxruntime {ADAPTERS['onnxruntime'].version}",
+        "torch": f"torch {ADAPTERS['torch'].version}",
+        "refconv-direct": "",
+    }
