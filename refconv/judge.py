@@ -349,8 +349,8 @@ def overlap(left: Interval, right: Interval, case: Case, reason: str, result: st
             case,
             result=result,
             index=at,
-            got=f"in [{left.low[at]!r}, {left.high[at]!r}]",
-            exact=f"in [{right.low[at]!r}, {right.high[at]!r}]",
+            got=f"in [{float(left.low[at])!r}, {float(left.high[at])!r}]",
+            exact=f"in [{float(right.low[at])!r}, {float(right.high[at])!r}]",
             wrong=int((~fine).sum()),
             of=fine.size,
         )

@@ -327,6 +327,12 @@ def test_overlap(left, right, fine):
     assert passes(judge.overlap, b, a, EXACT, "no common value") == fine
 
 
+def test_overlap_shows_both_as_plain_numbers():
+    with pytest.raises(Violation) as caught:
+        judge.overlap(interval(1, 2), interval(3, 4), EXACT, "no common value")
+    assert (caught.value.got, caught.value.exact) == ("in [1.0, 2.0]", "in [3.0, 4.0]")
+
+
 def test_intervals_are_added_negated_scaled_and_rearranged():
     a, b = interval([0, -1], [1, 2]), interval([1, 1], [1, 3])
     for got, low, high in (
