@@ -1,5 +1,6 @@
 """Agreement with refconv's own algorithms, each under its own error class."""
 
+from dataclasses import replace
 from functools import cache
 
 from refconv import exact, judge, strategies
@@ -20,10 +21,8 @@ def test_agrees_with_every_reference(operation, case):
         except Declined:
             continue  # not every way computes every call
         reason = f"the result differs from that of {reference.subject.name}"
-        if case.operation.kind == "max_pool":
-            judge.same_bits(own["output"], other["output"], case, reason)
-            continue
-        for name, interval in judge.enclosures(other, case, reference.claims(case)).items():
+        theirs = replace(reference.claims(case), subnormals="ieee")  # NumPy flushes none
+        for name, interval in judge.enclosures(other, case, theirs).items():
             judge.overlap(enclosed[name], interval, case, reason, name)
 
 

@@ -270,6 +270,15 @@ class Interval:
         """The same rearrangement (slice, transpose, flip, concatenate with a constant) of both ends."""
         return Interval(function(self.low), function(self.high))
 
+    def shown(self, at: tuple[int, ...]) -> float | str:
+        """One of its elements, as evidence.
+
+        >>> Interval.point([1.0]).shown((0,)), Interval(np.zeros(1), np.ones(1)).shown((0,))
+        (1.0, 'in [0.0, 1.0]')
+        """
+        low, high = float(self.low[at]), float(self.high[at])
+        return low if low == high else f"in [{low!r}, {high!r}]"
+
     def sum(self, axis: Any = None) -> Interval:
         """Over some axes, or all."""
         axes = range(self.low.ndim) if axis is None else np.atleast_1d(axis) % self.low.ndim
@@ -349,8 +358,8 @@ def overlap(left: Interval, right: Interval, case: Case, reason: str, result: st
             case,
             result=result,
             index=at,
-            got=f"in [{float(left.low[at])!r}, {float(left.high[at])!r}]",
-            exact=f"in [{float(right.low[at])!r}, {float(right.high[at])!r}]",
+            got=left.shown(at),
+            exact=right.shown(at),
             wrong=int((~fine).sum()),
             of=fine.size,
         )

@@ -3,7 +3,8 @@
 python -m tests.conformance FOLDER [--library NAME ...] [--operation NAME ...] [--dtype NAME ...] [--write]
 
 Each result is a record in FOLDER, so that a run goes on where it was cut off, and each library can be judged in an
-environment of its own. FOLDER/CONFORMANCE.md is written from all records there; `--write` puts it into the repository.
+environment of its own. FOLDER/CONFORMANCE.md is written from all records there; `--write` puts it into the repository,
+and the smallest case of each finding, with its script and for `refconv replay`, into docs/conformance.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -34,8 +36,9 @@ from refconv.verdict import EXIT_CODES
 
 PAGE = Path(__file__).parent.parent / "CONFORMANCE.md"
 VIEWS = Path(__file__).with_suffix(".toml")
+CASES = PAGE.parent / "docs" / "conformance"
 LIMIT = 3600  # seconds for one record
-VALUES = 64  # operand elements that are printed
+VALUES = 64  # operand elements that are printed; all are in the case's folder
 KINDS = ("fault", "weaker class", "documented difference")
 PREFACE = """# Conformance
 
@@ -130,6 +133,12 @@ class Finding:
     def case(self) -> Case | None:
         said = self.smallest[1]["violation"]["case"]
         return None if said is None else _case(said)
+
+    @property
+    def folder(self) -> str:
+        """Of the smallest case, as `refconv check` names it, in a folder for each library and dtype."""
+        record, law = self.smallest
+        return f"{self.library}/{record['dtype']}/" + f"{self.library}-{record['operation']}-{law['law']}"[:120]
 
     @cached_property
     def agreeing(self) -> list[str]:
@@ -321,38 +330,24 @@ def _section(n: int, f: Finding, view: dict[str, Any]) -> list[str]:
     out += [f"Asked by hand, of this kind of call: {', '.join(view['references'])}."] if "references" in view else []
     out += [f"Documentation: {view['documentation']}"] if "documentation" in view else []
     out += [f"Upstream: {view['upstream']}"] if "upstream" in view else []
-    if f.case is not None and _elements(violation["case"]) <= VALUES:
-        out += ["", "```python", *script(f.library, f.case), "```"]
-    elif f.case is not None:
-        out += ["", f"Case: `{f.case}` (kept with its script among the records)"]
+    if f.case is not None:
+        out += ["", f"Case: `{f.case}`", ""]
+        few = _elements(violation["case"]) <= VALUES
+        out += [f"    {n} = {_numbers(a)}" for n, a in f.case.operands.items()] * few + [""] * few
+        out += [f"Again: `refconv replay docs/conformance/{f.folder}`, or `reproduce.py` of that folder."]
     return [*out, "", f"Laws broken there: {'; '.join(also)}."]
 
 
-def script(library: str, case: Case) -> list[str]:
-    """A program that makes the call through the translation, the exact value beside it where there is one."""
-    arrays = [
-        f'    "{n}": np.array({_numbers(a)}, numpy_dtype("{case.dtype}")).reshape({a.shape}),'
-        for n, a in case.operands.items()
-    ]
-    return [
-        "import numpy as np",
-        "",
-        "from refconv.adapters import ADAPTERS",
-        "from refconv.dtypes import numpy_dtype",
-        "from refconv.spec import OPERATIONS, Case",
-        "",
-        "inf, nan = np.inf, np.nan",
-        "operands = {",
-        *arrays,
-        "}",
-        f'operation, arguments = OPERATIONS["{case.operation.name}"], {dict(case.arguments)!r}',
-        f'case = Case(operation, operands, arguments, "{case.dtype}", layout="{case.layout}")',
-        f'print(ADAPTERS["{library}"]().attempt(case))',
-    ]
+def keep(found: Iterable[Finding], folder: Path) -> None:
+    """The case of each finding in CASES, in place of those that were there."""
+    shutil.rmtree(CASES, ignore_errors=True)
+    for f in found:
+        if f.case is not None:
+            shutil.copytree(folder / "failures" / f.folder, CASES / f.folder)
 
 
 def _numbers(a: Any) -> str:
-    return repr(a.astype(np.float64).ravel().tolist())
+    return repr(a.astype(np.float64).tolist()) if a.size else f"none, of shape {a.shape}"
 
 
 def _cell(text: str) -> str:
@@ -369,7 +364,7 @@ def main() -> int:
     parser.add_argument("--operation", action="append", default=[], choices=list(OPERATIONS), metavar="NAME")
     parser.add_argument("--dtype", action="append", default=[], choices=list(FORMATS), metavar="NAME")
     parser.add_argument("--profile", choices=list(PROFILES), default="standard")
-    parser.add_argument("--write", action="store_true", help=f"also write {PAGE.name} of the repository")
+    parser.add_argument("--write", action="store_true", help=f"put {PAGE.name} and the cases into the repository")
     options = parser.parse_args()
     libraries = [n for n, a in ADAPTERS.items() if a.needs and a.installed]
     for name in options.library or ():
@@ -391,11 +386,12 @@ def main() -> int:
         seconds = time.perf_counter() - started
         print(f"{done:4}/{len(todo)} {cell.library:20} {cell.operation:22} {cell.dtype:8} {seconds:6.1f} s  {word}")
         sys.stdout.flush()
-    said = tomllib.loads(VIEWS.read_text())
-    text = page(records(options.folder), said["view"], said["about"])
+    said, every = tomllib.loads(VIEWS.read_text()), records(options.folder)
+    text = page(every, said["view"], said["about"])
     files.write(options.folder / PAGE.name, text)
     if options.write:
         files.write(PAGE, text)
+        keep(findings(every), options.folder)
     print(f"written to {options.folder / PAGE.name}" + f" and {PAGE}" * options.write)
     return 0
 

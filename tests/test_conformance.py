@@ -1,15 +1,18 @@
 """The page on released libraries: equal diagnoses are one finding, and nothing is called a fault without proof."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from refconv import reproduce
 from refconv.spec import OPERATIONS, Case
 from refconv.verdict import _case as described
 from tests import conformance
 from tests.conformance import Cell, Finding, findings, page
 
+ROOT = Path(__file__).parent.parent
 ONES = np.ones((1, 1, 2), np.float32)
 CASE = Case(OPERATIONS["conv1d"], {"input": ONES, "weight": ONES}, {}, "float32")
 FAULT = {"library": "scipy", "finding": "kernel", "kind": "fault", "documentation": "https://example.org says so"}
@@ -84,10 +87,28 @@ def test_where_no_element_is_wrong_a_reference_must_give_all_of_them_right(monke
     assert Finding("scipy", "crash", [(_record(), law)]).agreeing == []
 
 
-def test_the_script_of_a_finding_shows_it(capsys):
-    """Of the library as it is: this one is right."""
-    exec("\n".join(conformance.script("scipy-ndimage", CASE)), {})
-    assert "[[[2.]]]" in capsys.readouterr().out
+def test_the_case_of_a_finding_is_kept(tmp_path, monkeypatch):
+    """What is no finding any more goes; the page says where the case lies."""
+    monkeypatch.setattr(conformance, "CASES", tmp_path / "kept")
+    (tmp_path / "kept" / "older").mkdir(parents=True)
+    (one,) = findings([_record(laws=[_law()])])
+    made = tmp_path / "failures" / "scipy" / "float32" / "scipy-conv1d-every_element"
+    made.mkdir(parents=True)
+    conformance.keep([one], tmp_path)
+    assert list((tmp_path / "kept").rglob("*"))[-1] == tmp_path / "kept" / one.folder
+    assert not (tmp_path / "kept" / "older").exists()
+    text = page([_record(laws=[_law()])], [])
+    assert f"`refconv replay docs/conformance/{one.folder}`" in text and "input = [[[1.0, 1.0]]]" in text
+
+
+HERE = [p for p in sorted(conformance.CASES.glob("*/*/*")) if conformance.ADAPTERS[p.parent.parent.name].installed]
+
+
+@pytest.mark.parametrize("kept", HERE, ids=lambda p: f"{p.parent.name}-{p.name}"[:70])
+def test_every_finding_replays(kept):
+    """In the versions that the constraints name: that a library was mended is to be written down."""
+    violation, word = reproduce.replay(kept, ROOT / "properties")
+    assert violation is not None, word
 
 
 def test_a_run_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):

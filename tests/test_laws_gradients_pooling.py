@@ -274,6 +274,35 @@ def test_nan_may_be_dropped_where_that_is_claimed():
     assert run(law, propagating).status == "violated"
 
 
+def no_subnormals(input, *arguments, **named):
+    """The maximum where subnormal numbers count as zero."""
+    tiny = np.abs(input) < np.finfo(input.dtype).smallest_normal
+    return BASE.max_pool(np.where(tiny, 0, input).astype(input.dtype), *arguments, **named)
+
+
+def equal_subnormals(input, *arguments, **named):
+    """The maximum where subnormal numbers compare as zero: of those of a window the least."""
+    tiny = np.abs(input) < np.finfo(input.dtype).smallest_normal
+    least = -BASE.max_pool(np.where(tiny, -input, -np.inf).astype(input.dtype), *arguments, **named)
+    largest = no_subnormals(input, *arguments, **named)
+    return np.where(largest == 0, least, largest).astype(input.dtype)
+
+
+MAXIMA = [name for name, law in LAWS.items() if law.kind == "max_pool"] + ["agrees_with_every_reference"]
+
+
+@pytest.mark.parametrize("function", [no_subnormals, equal_subnormals])
+@pytest.mark.parametrize("name", MAXIMA)
+def test_subnormal_numbers_may_compare_as_zero_unless_ieee_is_claimed(name, function):
+    """On cases of nothing else; those that compare them are broken where the claim is `ieee`."""
+    subject = judged("max_pool2d", function, 16, scope=Scope(families=("subnormal",)))
+    found = run(name, subject)
+    assert found.status == "verified", found.violation
+    if name in ("agrees_with_every_reference", "minimum_is_the_negated_maximum_of_the_negated"):
+        strict = replace(subject, subject=replace(subject.subject, claims=Claims(subnormals="ieee")))
+        assert run(name, strict).status == "violated"
+
+
 # ------------------------------------------------------------------------------------------- arguments held fast
 
 

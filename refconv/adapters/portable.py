@@ -1,7 +1,7 @@
 """The references of `refconv.portable` as subjects: the very same code on the arrays of each library.
 
 NumPy's arrays have references of their own, so for them the portable ones are called by their names. XLA's comparisons
-on the CPU take subnormal numbers for zero, so that of maxima among such numbers alone JAX's are judged wrong.
+on the CPU take subnormal numbers for zero, so that JAX's maxima do not meet the claim `subnormals=ieee`.
 """
 
 from __future__ import annotations
