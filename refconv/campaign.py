@@ -50,6 +50,9 @@ __all__ = [
 
 WORST = ("violated", "absent", "verified", "unverified", "not applicable")  # what shards say of a law; the first counts
 
+UNTOLD = ("unknown", "remembered")  # kinds that say nothing of what is wrong
+APART = ("contract", "special")  # chapters about something other than values
+
 Plain = dict[str, Any]  # what JSON can say; a record is one, of a shard, of what is remembered, or of a smallest case
 
 
@@ -353,20 +356,38 @@ def _unpacked(features: Sequence[Sequence[str]], rows: Sequence[str]) -> set[Row
 
 @dataclass
 class Finding:
-    """Violations of one law with one diagnosis."""
+    """What is wrong with an operation in one way, whichever laws that breaks.
+
+    Violations have the way in common where they have the diagnosis. Those that no hypothesis explains are taken for one
+    as well, in each chapter that is about something other than values.
+    """
 
     operation: str
-    law: str
     kind: str
     words: str
-    count: int  # shards
-    remembered: int  # calls that broke the law before, elsewhere
+    laws: Counter[str]  # in how many shards each is broken
+    remembered: int  # calls that broke a law before, elsewhere
     smallest: Smallest
     detail: Plain | None = None  # the smallest brought down, once it is
 
     @property
+    def law(self) -> str:
+        """That of the smallest case."""
+        return self.smallest.law
+
+    @property
+    def count(self) -> int:
+        """Shards."""
+        return self.laws.total()
+
+    @property
     def what(self) -> str:
         return f"{self.kind}: {self.words}" if self.words else self.kind
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        chapter = chapters.laws()[self.law].chapter if self.kind in UNTOLD else ""
+        return self.operation, self.kind, self.words, chapter if chapter in APART else ""
 
 
 @dataclass
@@ -452,34 +473,36 @@ class Found:
         groups: dict[tuple[str, ...], Finding] = {}
         for one in self._single():
             said = one.detail["law"]["diagnosis"] if one.detail and one.detail["law"] else None
-            if said is not None and (one.kind == "unknown" or not one.words):
+            if said is not None and one.kind in UNTOLD:
                 one.kind, one.words = said["kind"], said["words"]
-            key = one.operation, one.law, one.kind, one.words
-            if key in groups:
-                groups[key].count += one.count
-                groups[key].remembered += one.remembered
+            if one.key in groups:
+                groups[one.key].laws += one.laws
+                groups[one.key].remembered += one.remembered
             else:
-                groups[key] = one
+                groups[one.key] = one
         return sorted(groups.values(), key=lambda f: (f.law != CENTRAL, -f.count, f.operation, f.law, f.what))
 
     def _single(self) -> list[Finding]:
-        """As workers named them, each with its smallest violation; then what only memory knows."""
+        """As workers named them, each with its smallest violation; then what only memory knows, law by law."""
         out: dict[tuple[str, ...], Finding] = {}
         for _, record in sorted(self.broken.items(), key=_by_size):
             shard, said = record["shard"], record["diagnosis"]
-            key = shard["operation"], shard["law"], said["kind"], said["words"]
-            job = Smallest(*key[:2], shard["start"], record["found"]["violation"]["seed"])
-            out.setdefault(key, Finding(*key, 0, 0, job, self.details.get(f"smallest/{job.name}"))).count += 1
+            job = Smallest(shard["operation"], shard["law"], shard["start"], record["found"]["violation"]["seed"])
+            one = self._one(job, said["kind"], said["words"])
+            out.setdefault(one.key, one).laws[job.law] += 1
         own = {record["found"]["violation"]["digest"] for record in self.broken.values()}
         for _, known in sorted(self.remembered.items()):
-            if known["digest"] in own:
-                continue
-            key = known["operation"], known["law"], "remembered", ""
-            job = Smallest(*key[:2])
-            out.setdefault(key, Finding(*key, 0, 0, job, self.details.get(f"smallest/{job.name}"))).remembered += 1
+            if known["digest"] not in own:
+                one = self._one(Smallest(known["operation"], known["law"]), "remembered", "")
+                out.setdefault((*one.key, one.law), one).remembered += 1
         return list(out.values())
 
+    def _one(self, job: Smallest, kind: str, words: str) -> Finding:
+        return Finding(job.operation, kind, words, Counter(), 0, job, self.details.get(f"smallest/{job.name}"))
 
-def _by_size(item: tuple[str, Plain]) -> tuple[int, int, str]:
+
+def _by_size(item: tuple[str, Plain]) -> tuple[bool, int, int, str]:
+    """The central law first: it tells an element from what it must be."""
     name, record = item
-    return record["found"]["violation"]["elements"], record["shard"]["start"], name
+    shard = record["shard"]
+    return shard["law"] != CENTRAL, record["found"]["violation"]["elements"], shard["start"], name

@@ -67,6 +67,8 @@ class Report:
     def evidence(self, finding: Finding) -> list[str]:
         """A finding in lines: its smallest case and how to see it again; what is known where there is none yet."""
         count = f"found    by {finding.count} shard{'s' * (finding.count != 1)}"
+        if len(finding.laws) > 1:
+            count += f" of {len(finding.laws)} laws"
         if finding.remembered:
             count += f", by {finding.remembered} remembered call{'s' * (finding.remembered > 1)}"
         if finding.detail is None:
@@ -82,7 +84,8 @@ class Report:
 
     @staticmethod
     def _line(finding: Finding) -> str:
-        return f"  {finding.operation}: {finding.law.replace('_', ' ')}: {finding.what}"
+        laws = f"{finding.law.replace('_', ' ')}" + f" and {len(finding.laws) - 1} more" * (len(finding.laws) > 1)
+        return f"  {finding.operation}: {laws}: {finding.what}"
 
     def markdown(self) -> str:
         """The page."""
@@ -122,6 +125,7 @@ class Report:
                 {
                     "operation": f.operation,
                     "law": f.law,
+                    "laws": dict(sorted(f.laws.items())),
                     "kind": f.kind,
                     "words": f.words,
                     "shards": f.count,

@@ -406,7 +406,7 @@ def law(*, characteristic: str = "", share: float = 0.25, **draws: Any) -> Calla
 
         test: Any = judge_one  # with attributes beside those of a function
         about = body.__name__.removeprefix("test_"), _chapter(body.__module__)
-        test.kind, test.run = kind, lambda judged: rule.run(judged, *about)
+        test.kind, test.chapter, test.run = kind, about[1], lambda judged: rule.run(judged, *about)
         test.again = lambda judged, values: body(judged, **values)
         test.skipped = lambda judged, reason: rule.skipped(judged, reason, *about)
         test.remembered = lambda judged: rule.remembered(judged, about[0])

@@ -58,6 +58,45 @@ def test_a_fault_is_one_finding_however_many_shards_it_breaks(faulty):
     assert page.startswith("### refconv: wrong") and page.count("found    by 3 shards") == 1
 
 
+def _broken(operation, law, seed, kind="unknown", words="", elements=9):
+    violation = {"seed": seed, "reason": "", "call": "", "elements": elements, "digest": f"{law}{seed}"}
+    empty = {"reasons": {}, "dtypes": {}, "errors": {}, "features": [], "rows": [], "classes": []}
+    found = {"chapter": "", "statement": "", "required": True, "status": "violated", "worst": None} | empty
+    found |= dict.fromkeys(("cases", "accepted", "declined"), 1) | {"sensitivity": {"meant": {}, "caught": {}}}
+    shard = {"operation": operation, "law": law, "start": seed, "stop": seed + 1}
+    diagnosis = {"kind": kind, "words": words}
+    return {"shard": shard, "found": {**found, "violation": violation}, "diagnosis": diagnosis, "seconds": 0}
+
+
+def test_what_breaks_many_laws_in_one_way_is_one_finding():
+    """Of an operation; without a diagnosis too, but what is not about values is apart. The central law shows it."""
+    linear, upper, nan = (
+        "convolution_is_linear_in_the_input",
+        "zero_operand_leaves_the_bias",
+        "a_nan_in_the_input_reaches_the_outputs_that_read_it",
+    )
+    central = "every_element_is_within_the_allowed_error"
+    every = [
+        _broken("conv1d", linear, 0, elements=2),
+        _broken("conv1d", central, 1),
+        _broken("conv1d", central, 2, elements=5),
+        _broken("conv1d", nan, 0),
+        _broken("conv2d", linear, 0),
+        _broken("conv1d", linear, 1, "flipped kernel", "backwards"),
+        _broken("conv1d", upper, 1, "flipped kernel", "backwards"),
+    ]
+    found = Found()
+    for record in every:
+        found.add(record)
+    assert [(f.operation, f.kind, dict(f.laws), f.smallest.seed) for f in found.findings()] == [
+        ("conv1d", "unknown", {linear: 1, central: 2}, 2),
+        ("conv1d", "flipped kernel", {linear: 1, upper: 1}, 1),
+        ("conv1d", "unknown", {nan: 1}, 0),
+        ("conv2d", "unknown", {linear: 1}, 0),
+    ]
+    assert len(found.waiting()) == 4
+
+
 def test_records_add_up_in_any_order(faulty):
     """And one that comes twice counts once."""
     folder = faulty[0] / "refconv-campaign"
