@@ -32,6 +32,7 @@ from refconv.sensitivity import FAULTS, Sensitivity
 from refconv.spec import OPERATIONS, Case, Operation
 from refconv.subject import Subject, TargetError
 from refconv.verdict import CENTRAL, Verdict, environment, law_as_json
+from refconv.xfails import Xfail, covering
 
 __all__ = [
     "Finding",
@@ -75,6 +76,10 @@ class Plan:
     def loaded(self) -> tuple[Subject, list[Operation]]:
         """The subject, once in each process, and its operations. Raises TargetError."""
         return _loaded(self)
+
+    def asked(self) -> list[tuple[str, str]]:
+        """Every operation with every law that it has."""
+        return [(op.name, law) for op in self.loaded()[1] for law in chapters.laws_of(op)]
 
     @property
     def examples(self) -> int:
@@ -144,8 +149,7 @@ def shards(plan: Plan, seeds: int | None) -> Iterator[Shard]:
 
     A number that is no multiple of the size of a shard counts as the next one that is.
     """
-    _, operations = plan.loaded()
-    pairs = [(op.name, law) for op in operations for law in chapters.laws_of(op)]
+    pairs = plan.asked()
     for start in count(plan.first, plan.size):
         if seeds is not None and start >= plan.first + seeds:
             return
@@ -444,21 +448,23 @@ class Found:
     def cases(self) -> int:
         return sum(law.cases for law in self.laws.values())
 
-    def verdict(self, plan: Plan, complete: bool = True) -> Verdict:
+    def verdict(self, plan: Plan, complete: bool = True, xfails: Sequence[Xfail] = ()) -> Verdict:
         """As of a check, over all seeds."""
         subject, _ = plan.loaded()
-        asked = {(s.operation, s.law): None for s in shards(plan, 1)}
-        records = [self._ordered(self.laws[pair], subject.name) for pair in asked if pair in self.laws]
+        asked = plan.asked()
+        records = [self._ordered(self.laws[pair], subject.name, xfails) for pair in asked if pair in self.laws]
         whole = complete and not self.lost and len(records) == len(asked)
-        return Verdict(subject, records, 0.0, plan.first, plan.options["profile"], whole)
+        return Verdict(subject, records, 0.0, plan.first, plan.options["profile"], whole, xfails)
 
-    def _ordered(self, law: Record, subject: str) -> Record:
-        """With everything in an order that does not tell which record came first."""
+    def _ordered(self, law: Record, subject: str, xfails: Sequence[Xfail]) -> Record:
+        """With everything in an order that does not tell which record came first, and why it fails if known."""
+        known = covering(xfails, law.operation, law.law)
         all_of = self.sensitivity[law.operation]
         meant, caught = ({f: counts[f] for f in FAULTS if f in counts} for counts in (all_of.meant, all_of.caught))
         return replace(
             law,
             subject=subject,
+            expected=known.reason if known else "",
             reasons=Counter(dict(sorted(law.reasons.items()))),
             dtypes=Counter(dict(sorted(law.dtypes.items()))),
             sensitivity=Sensitivity(Counter(meant), Counter(caught)),

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from refconv import crew
+from refconv import chapters, crew, xfails
 from refconv.campaign import Found, Plain, Plan, Row, Shard, Smallest, database, made_with, name_of, shards, work
 from refconv.campaign_report import Report
 from refconv.claims import CLAIMS
@@ -32,6 +32,7 @@ from refconv.reproduce import absolute
 from refconv.strategies import plan
 from refconv.subject import TargetError
 from refconv.verdict import EXIT_CODES
+from refconv.xfails import Xfail
 
 __all__ = ["add", "run"]
 
@@ -109,7 +110,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--json", default=None, metavar="FILE", help="write what was found to FILE")
     for flags, keywords in OPTIONS:
-        if _name(flags) in SHARED:
+        if _name(flags) in (*SHARED, "xfails"):
             parser.add_argument(*flags, **keywords)
 
 
@@ -140,7 +141,10 @@ def run(options: argparse.Namespace) -> int:
         if options.time is None and options.seeds is None:
             raise TargetError("--time or --seeds must say how long: --time 8h, or --seeds 100")
         path = file(lambda name: getattr(options, name), "json")
-        campaign = Campaign(_plan(options), Path(options.folder), _crew(options), options.seeds, options.time)
+        known = xfails.read(options.xfails)
+        planned = _plan(options)
+        xfails.check(known, planned.asked(), chapters.laws())
+        campaign = Campaign(planned, Path(options.folder), _crew(options), options.seeds, options.time, known)
         report = campaign.run()
     except TargetError as error:
         print(f"refconv: {error}", file=sys.stderr)
@@ -181,8 +185,17 @@ Triple = frozenset[tuple[str, str]]
 class Campaign:
     """A campaign under way: what is known from its folder, and what is judged now."""
 
-    def __init__(self, plan: Plan, folder: Path, judges: Crew, seeds: int | None, limit: float | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        judges: Crew,
+        seeds: int | None,
+        limit: float | None,
+        known: Sequence[Xfail] = (),
+    ) -> None:
         self.plan, self.folder, self.judges, self.seeds, self.limit = plan, folder, judges, seeds, limit
+        self.known = known
         self.ledger, self.found = Ledger(folder, plan), Found()
         self.faults: list[str] = []
         self.interrupted = False
@@ -205,7 +218,7 @@ class Campaign:
         for fault in self.faults:
             _say(f"{fault}\nthis is a fault of refconv, not of the subject")
         complete = not (self.interrupted or self.faults)
-        verdict = self.found.verdict(self.plan, complete)
+        verdict = self.found.verdict(self.plan, complete, self.known)
         return Report(self.plan, self.found, verdict, self.found.findings(), self.folder, self.faults)
 
     @property

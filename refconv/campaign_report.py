@@ -46,6 +46,7 @@ class Report:
         for dtype, classes in sorted(self.found.classes.items()):
             said = ", ".join(f"{words} in {n}" for words, n in sorted(classes.items(), key=lambda c: (-c[1], c[0])))
             out.append(f"precision classes of {dtype}, by shards: {said}")
+        out += [f"known: {self._line(f).strip()}" for f in self.findings if self.expected(f)]
         out += [
             f"ENDS ITS WORKER: {name.removeprefix('shards/')}: {how}" for name, how in sorted(self.found.lost.items())
         ]
@@ -56,13 +57,19 @@ class Report:
         terminal.overview(self.verdict, self.about, console)
         for line in self.remarks():
             console.print(Text(line), soft_wrap=True)
-        for finding in self.findings[:SHOWN]:
+        new = [finding for finding in self.findings if not self.expected(finding)]
+        for finding in new[:SHOWN]:
             console.print()
             terminal.violation(self.evidence(finding), console)
-        if self.findings:
+        if new:
             console.print()
-            said = f"{len(self.findings)} finding{'s' * (len(self.findings) > 1)}:"
-            console.print(Text("\n".join([said, *map(self._line, self.findings)])), soft_wrap=True)
+            said = f"{len(new)} finding{'s' * (len(new) > 1)}:"
+            console.print(Text("\n".join([said, *map(self._line, new)])), soft_wrap=True)
+
+    def expected(self, finding: Finding) -> bool:
+        """Whether every law that it breaks is known to be broken."""
+        known = {(r.operation, r.law) for r in self.verdict.known}
+        return all((finding.operation, law) in known for law in finding.laws)
 
     def evidence(self, finding: Finding) -> list[str]:
         """A finding in lines: its smallest case and how to see it again; what is known where there is none yet."""
@@ -130,6 +137,7 @@ class Report:
                     "words": f.words,
                     "shards": f.count,
                     "remembered": f.remembered,
+                    "expected": self.expected(f),
                     "smallest": f.detail["law"] if f.detail else None,
                     "folder": f"violations/{f.smallest.name}" if f.detail and f.detail.get("files") else None,
                 }

@@ -97,6 +97,22 @@ def test_what_breaks_many_laws_in_one_way_is_one_finding():
     assert len(found.waiting()) == 4
 
 
+def test_what_is_known_to_fail_does_not_decide(faulty, monkeypatch, capsys):
+    """Nor is it shown as a finding; nothing is judged again for it. A name that no law has is a mistake."""
+    folder, _ = faulty
+    monkeypatch.chdir(folder)
+    (folder / "known.toml").write_text('[[xfail]]\nlaw = "every_element*"\nreason = "issue 12"\n')
+    again = ["campaign", "mine.py", "--seeds=3", "--xfails=known.toml", "--json=known.json", *QUICK]
+    monkeypatch.setattr(crew, "here", lambda work, jobs: (job for job in ()))
+    assert cli.main(again) == 5  # the other laws are still to be judged
+    said = capsys.readouterr().out
+    assert "issue 12" in said and "known: correlate: every element" in said and "1 finding" not in said
+    (finding,) = json.loads((folder / "known.json").read_text())["findings"]
+    assert finding["expected"] and finding["shards"] == 3
+    (folder / "known.toml").write_text('[[xfail]]\nlaw = "every_elephant"\nreason = "issue 12"\n')
+    assert cli.main(again) == 4
+
+
 def test_records_add_up_in_any_order(faulty):
     """And one that comes twice counts once."""
     folder = faulty[0] / "refconv-campaign"
