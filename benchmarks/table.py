@@ -30,6 +30,7 @@ import numpy as np
 
 import refconv
 from benchmarks.others import NEEDS, OTHERS, Operands
+from benchmarks.where import lines
 from refconv import judge
 from refconv.algorithms import ALGORITHMS
 from refconv.bench import pinned
@@ -52,6 +53,9 @@ PATIENCE = 3.0  # seconds after which a first call is interrupted
 TRIED = 0.1  # seconds: a first call that takes longer tells enough of how long an algorithm takes
 CLAIMS = {"scipy.signal": Claims(algorithm="fft")}  # it chooses between sums and transforms; others sum
 PARTS = ("forward", "weight", "input", "backward")
+WHERE = """Of each workload that PyTorch is faster on, the lines that most of our time goes into (the round of 5 that \
+took the least; a watched line takes about a microsecond longer, so that in the smallest layers many short lines stand \
+behind these)."""
 
 # Rows of the first table, with what they must reach.
 GOALS: list[tuple[str, Callable[[dict], bool], float]] = [
@@ -181,6 +185,7 @@ def measure(workload: Workload, part: str, threads: int = 1, rounds: int = ROUND
         else:
             calls[name] = call
     seconds |= {name: list(times) for name, times in interleaved(calls, rounds).items()}
+    slower = "torch" in seconds and ratio(seconds["torch"], seconds["refconv"]).median < 1
     return {
         "layer": workload.layer,
         "group": workload.group,
@@ -191,6 +196,7 @@ def measure(workload: Workload, part: str, threads: int = 1, rounds: int = ROUND
         "method": way,
         "seconds": seconds,
         "reasons": reasons,
+        "lines": lines(calls["refconv"]) if slower else [],
     }
 
 
@@ -309,17 +315,29 @@ def page(rows: list[dict], machine: str) -> str:
     out.append("| workload | batch | part | dtype | threads | ms | " + " | ".join(shown) + " |")
     out.append("|---|---|---|---|---|---|" + "---|" * len(shown))
     for row in rows:
-        part = row["part"] + f" ({row['method']})" * bool(row["method"])
-        cells = [row["layer"], row["batch"], part, row["dtype"], row["threads"]]
+        cells = _about(row)
         cells.append(f"{1e3 * np.median(row['seconds']['refconv']):.3f}")
         for other in shown:
             value = speed(row, other)
             once = len(row["seconds"].get(other, ())) == 1
             cells.append("" if value is None else "~" * once + f"{value:.2f}")
         out.append("| " + " | ".join(map(str, cells)) + " |")
+    out += ["", "## Where the time goes", "", WHERE, ""]
+    out += ["| workload | batch | part | dtype | threads | torch | lines of refconv, with what they call in NumPy |"]
+    out.append("|---|---|---|---|---|---|---|")
+    for row in rows:
+        if row["lines"]:
+            said = "<br>".join(f"{share:.0%} {place}: `{text}`" for share, place, text in row["lines"])
+            cells = [*_about(row), f"{speed(row, 'torch'):.2f}", said.replace("|", "\\|")]
+            out.append("| " + " | ".join(map(str, cells)) + " |")
     reasons = sorted({f"{other}: {reason}" for row in rows for other, reason in row["reasons"].items()})
     out += ["", "## Not measured", ""] + [f"- {reason}" for reason in reasons]
     return "\n".join(out) + "\n"
+
+
+def _about(row: dict) -> list[Any]:
+    part = row["part"] + f" ({row['method']})" * bool(row["method"])
+    return [row["layer"], row["batch"], part, row["dtype"], row["threads"]]
 
 
 def _threads(n: int) -> str:

@@ -247,8 +247,8 @@ def _room(memory: Any, given: tuple[ArrayLike | None, ...], used: tuple[Array, .
     """The bytes left of a budget in MiB beside operands that had to be copied, and `others`."""
     if isinstance(memory, bool) or not isinstance(memory, (int, float)) or not 0 < memory < math.inf:
         raise ValueError(f"`memory` is {memory!r}, but must be a number of MiB above 0")
-    copied = sum(array.nbytes for array in used if not any(array is value for value in given))
-    return int(memory * 2**20) - copied - others
+    kept = set(map(id, given))
+    return int(memory * 2**20) - sum([array.nbytes for array in used if id(array) not in kept]) - others
 
 
 def _wide(shape: Sizes, computed: np.dtype[Any], dtype: np.dtype[Any]) -> int:
@@ -285,10 +285,12 @@ def _run(
 
 def _finished(y: Array, bias: Array | None, dtype: np.dtype[Any], unbatched: bool) -> Array:
     """Add the bias in the computing dtype, then round once."""
-    with np.errstate(all="ignore"):
-        if bias is not None:
-            y += bias
-        y = np.ascontiguousarray(y, dtype=dtype)
+    if bias is not None or y.dtype != dtype:
+        with np.errstate(all="ignore"):
+            if bias is not None:
+                y += bias
+            y = y.astype(dtype, copy=False)
+    y = np.ascontiguousarray(y)
     return y[0] if unbatched else y
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import others, table
+from benchmarks import others, table, where
 from refconv.workloads import LAYERS, workloads
 
 
@@ -56,6 +56,7 @@ def test_a_workload_is_measured(layer, part):
     assert len(row["seconds"]["refconv"]) == len(row["seconds"]["torch"]) == 6 and not row["reasons"].get("torch")
     assert row["method"] in ("", *table.ALGORITHMS) and bool(row["method"]) == (part == "weight")
     assert table.speed(row, "torch") > 0 and json.dumps(row)
+    assert bool(row["lines"]) == (table.speed(row, "torch") < 1)
 
 
 @pytest.mark.parametrize("part", ["input", "weight", "backward"])
@@ -90,7 +91,8 @@ def test_what_takes_long_is_called_once(monkeypatch):
 def _row(layer, part="forward", dtype="float32", threads=1, batch=1, **seconds):
     times = {name.replace("_", "."): [value] * 11 for name, value in seconds.items()}
     about = {"layer": layer, "group": LAYERS[layer].group, "part": part, "batch": batch, "dtype": dtype}
-    return {**about, "threads": threads, "method": "", "reasons": {"onnx": "has no groups"}, "seconds": times}
+    about |= {"method": "", "reasons": {"onnx": "has no groups"}, "lines": []}
+    return {**about, "threads": threads, "seconds": times}
 
 
 def test_means_are_of_what_they_say():
@@ -104,7 +106,9 @@ def test_means_are_of_what_they_say():
         _row("resnet-max-3s2", refconv=1.0, torch=5.0),
         _row("lenet-c1", part="weight", refconv=1.0, torch=1.3),
     ]
+    rows[0]["lines"] = [(0.625, "im2col.conv", "np.matmul(a | b)")]
     text = table.page(rows, "A machine.")
+    assert r"| lenet-c1 | 1 | forward | float32 | 1 | 0.50 | 62% im2col.conv: `np.matmul(a \| b)` |" in text
     assert "| float32 forward, dense layers | 1.25 | 2.00 | 3.00 | 3 |" in text
     assert "| float32 forward, all but large kernels | 1.1 | 2.00 | 3.00 | 3 |" in text
     assert "| float64 forward, all but large kernels | 1.45 | 1.50 | - | 1 |" in text
@@ -115,6 +119,23 @@ def test_means_are_of_what_they_say():
     assert "| jax.lax | 1 | 3.00 | 3.00 lenet-c3 float32 |" in text
     assert "| lenet-c3 | 1 | forward | float32 | 1 | 1000.000 | 8.00 | 3.00 |" in text
     assert "- onnx: has no groups" in text and "A machine." in text
+
+
+def _sleeping(seconds):
+    time.sleep(seconds)
+
+
+def test_the_lines_that_take_the_time_are_found(monkeypatch):
+    """With what they call elsewhere; what one of ours calls in another counts there."""
+    monkeypatch.setattr(where, "PACKAGE", __file__)
+
+    def call():
+        _sleeping(0.02)
+        time.sleep(0.005)
+
+    first, second = where.lines(call, rounds=2)[:2]
+    assert (first.place, first.text) == ("test_table._sleeping", "time.sleep(seconds)") and first.share > 0.5
+    assert second.text == "time.sleep(0.005)" and 0.05 < second.share < 0.5
 
 
 def test_the_machine_is_described():

@@ -159,9 +159,12 @@ def _full_padding(spec: ConvSpec, input_size: Sizes, output_size: Sizes, kernel_
 def _numbers(matrix: Matrix, dtype: np.dtype[Any], transposed: bool = False) -> Array:
     """An exact matrix, or its transpose, rounded to a format."""
     rows = np.array([[float(value) for value in row] for row in matrix])
-    return np.ascontiguousarray(rows.T if transposed else rows, dtype=dtype)
+    result = np.ascontiguousarray(rows.T if transposed else rows, dtype=dtype)
+    result.flags.writeable = False  # it is kept
+    return result
 
 
+@functools.cache  # to make them anew takes a twentieth of the time of a small layer
 def _matrices(m: Sizes, r: Sizes, dtype: np.dtype[Any]) -> tuple[list[Array], list[Array], list[Array]]:
     """A^T, G and B^T of F(m, r) on each axis, rounded to a format."""
     exact = [transform_matrices(outputs, taps) for outputs, taps in zip(m, r, strict=True)]
