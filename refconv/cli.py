@@ -26,6 +26,7 @@ from refconv.verdict import EXIT_CODES
 __all__ = ["main"]
 
 INTERRUPTED, USAGE_ERROR = 2, 4
+UNREAD = 141  # as shells say of a process that SIGPIPE ends
 
 CHECK = """\
 Judge implementations of convolution, pooling and their gradients.
@@ -82,26 +83,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return USAGE_ERROR if stop.code else 0
     try:
-        if options.command == "list":
-            return _list()
-        if options.command == "check":
-            return _check(options)
-        if options.command == "schema":
-            print(schema_file().read_text(encoding="utf-8"), end="")
-            return 0
-        if options.command == "bench":
-            return bench_command.run(options)
-        if options.command == "init":
-            return init_command.run(options)
-        if options.command == "completion":
-            return completion.run(parser, options.shell)
-        if options.command == "campaign":
-            return campaign_command.run(options)
-        if options.command == "replay":
-            return _replay(options)
+        code = _run(parser, options)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\nrefconv: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # who reads it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.command == "list":
+        return _list()
+    if options.command == "check":
+        return _check(options)
+    if options.command == "schema":
+        print(schema_file().read_text(encoding="utf-8"), end="")
+        return 0
+    if options.command == "bench":
+        return bench_command.run(options)
+    if options.command == "init":
+        return init_command.run(options)
+    if options.command == "completion":
+        return completion.run(parser, options.shell)
+    if options.command == "campaign":
+        return campaign_command.run(options)
+    if options.command == "replay":
+        return _replay(options)
     parser.print_help()
     return 0
 

@@ -482,3 +482,11 @@ def test_what_was_broken_is_asked_for_first(here):
     assert laws[0]["violation"]["case"] == broken[laws[0]["law"]]["violation"]["case"]
     (here / "tap.py").write_text("from refconv import conv1d\n")
     assert _python("-c", program, "1", cwd=here).returncode == 0
+
+
+def test_who_reads_a_part_only_is_no_mistake():
+    """As `refconv schema | head -1` does: nothing is said, and nothing is left that cannot be flushed."""
+    command = [sys.executable, "-c", "from refconv.cli import main; exit(main(['schema']))"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.communicate()[1], process.returncode) == ("", 141)
