@@ -298,7 +298,9 @@ def _multiply(kernels: Array, columns: Array, y: Array, box: Box) -> None:
         _channels_first(y, box)[...] = np.matmul(kernels, columns).reshape(*y.shape[1:3], *_span(box))
         return
     image = y[box[0].start].reshape(*y.shape[1:3], math.prod(y.shape[3:]))
-    start = int(np.ravel_multi_index(tuple(b.start for b in box[1:]), y.shape[3:]))
+    start = 0  # of the box among all positions
+    for part, n in zip(box[1:], y.shape[3:], strict=True):
+        start = start * n + part.start
     np.matmul(kernels, columns, out=image[..., start : start + columns.shape[-1]])
 
 
