@@ -110,7 +110,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--json", default=None, metavar="FILE", help="write what was found to FILE")
     for flags, keywords in OPTIONS:
-        if _name(flags) in (*SHARED, "xfails"):
+        if _name(flags) in (*SHARED, "xfails", "html"):
             parser.add_argument(*flags, **keywords)
 
 
@@ -140,7 +140,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.time is None and options.seeds is None:
             raise TargetError("--time or --seeds must say how long: --time 8h, or --seeds 100")
-        path = file(lambda name: getattr(options, name), "json")
+        path, page = (file(lambda name: getattr(options, name), name) for name in ("json", "html"))
         known = xfails.read(options.xfails)
         planned = _plan(options)
         xfails.check(known, planned.asked(), chapters.laws())
@@ -153,6 +153,8 @@ def run(options: argparse.Namespace) -> int:
     print(f"\n{campaign.judged}")
     if path:
         write(path, json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
+    if page:
+        write(page, report.html())
     write(campaign.folder / "report.md", report.markdown())
     return campaign.ended(report)
 

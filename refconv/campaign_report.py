@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from refconv import reproduce
 from refconv.campaign import Finding, Found, Plan
+from refconv.diagnose import Diagnosis
+from refconv.law import Record
 from refconv.report import markdown, terminal
 from refconv.verdict import Verdict
 
@@ -99,6 +102,23 @@ class Report:
         parts = [markdown.overview(self.verdict, self.about), markdown.block(self.remarks())]
         parts += [markdown.block(self.evidence(finding)) for finding in self.findings]
         return "\n\n".join(part for part in parts if part) + "\n"
+
+    def html(self) -> str:
+        """The page of a check, with the smallest case of each finding."""
+        from refconv.report.html import page  # only then its templates
+
+        found = {(f.operation, f.law): f for f in self.findings if f.detail and f.detail.get("files")}
+        records = [
+            self._shown(r, found[r.operation, r.law]) if (r.operation, r.law) in found else r
+            for r in self.verdict.records
+        ]
+        return page([replace(self.verdict, records=records)])
+
+    def _shown(self, record: Record, finding: Finding) -> Record:
+        assert finding.detail is not None
+        said, place = finding.detail["law"]["diagnosis"], self.place(finding)
+        diagnosis = Diagnosis(**said) if said else None
+        return replace(record, violation=reproduce.kept(place), diagnosis=diagnosis, folder=str(place))
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in plain types, the same for the same records."""

@@ -25,10 +25,11 @@ from refconv.law import Effort, Judged, Record
 from refconv.spec import OPERATIONS, Case
 from refconv.subject import Declined, Subject, load
 
-__all__ = ["FolderError", "absolute", "described", "replay", "write"]
+__all__ = ["FolderError", "absolute", "described", "kept", "replay", "write"]
 
 CALL, OPERANDS, SCRIPT = "call.json", "operands.npz", "reproduce.py"
 SCHEMA = 2
+EVIDENCE = ("got", "exact", "allowed", "wrong", "of")  # of a violation, beside its arrays
 
 
 class FolderError(ValueError):
@@ -47,6 +48,7 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
     for number, case in enumerate(violation.before):
         arrays |= _packed(f"before{number}", case)
     arrays |= _expected(violation, subject)
+    arrays |= {f"compared_{name}": _storable(a) for name, a in violation.compared.items()}
     about = {
         "schema": SCHEMA,
         "target": absolute(subject.name),
@@ -55,6 +57,7 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
         "reason": violation.reason,
         "result": violation.result or shown.operation.results[0],
         "index": list(violation.index),
+        **{name: _plain(getattr(violation, name)) for name in EVIDENCE},
         "before": [described(case) for case in violation.before],
         "case": described(shown),
         "drawn": described(drawn) if isinstance(drawn, Case) and drawn is not shown else None,
@@ -77,6 +80,16 @@ def write(record: Record, subject: Subject, folder: Path) -> Path:
     if place.exists():
         shutil.rmtree(place)
     return made.rename(place)
+
+
+def kept(folder: Path) -> Violation:
+    """The violation that was written, to be shown; nothing is asked again. Raises FolderError."""
+    about, arrays = _read(folder)
+    compared = {name.removeprefix("compared_"): a for name, a in arrays.items() if name.startswith("compared_")}
+    said = {name: _value(about.get(name)) for name in EVIDENCE}
+    said |= {name: said[name] or 0 for name in ("wrong", "of")}
+    case, where = _case(about["case"], arrays, "operand"), {"result": about["result"], "index": tuple(about["index"])}
+    return Violation(about["reason"], case, **where, **said, compared=compared)
 
 
 def replay(
@@ -160,6 +173,11 @@ def described(case: Case) -> dict[str, Any]:
         "family": case.family,
         "layout": case.layout,
     }
+
+
+def _storable(array: Any) -> Array:
+    """In a format of NumPy's own that holds the same values."""
+    return np.asarray(array).astype(np.float32) if np.asarray(array).dtype == numpy_dtype("bfloat16") else array
 
 
 def _packed(kind: str, case: Case) -> dict[str, Array]:

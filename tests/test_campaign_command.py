@@ -28,7 +28,7 @@ def faulty(tmp_path_factory):
         patch.chdir(folder)
         patch.setitem(options.PROFILES, "quick", 4)
         patch.setattr(crew, "here", _central(crew.here))
-        code = cli.main(["campaign", "mine.py", "--seeds=3", "--json=found.json", *QUICK])
+        code = cli.main(["campaign", "mine.py", "--seeds=3", "--json=found.json", "--html=found.html", *QUICK])
     return folder, code
 
 
@@ -54,6 +54,8 @@ def test_a_fault_is_one_finding_however_many_shards_it_breaks(faulty):
     assert {path.name for path in place.iterdir()} == {reproduce.CALL, reproduce.OPERANDS, reproduce.SCRIPT}
     violation, _ = reproduce.replay(place, cli.properties_folder(), in_process=True)
     assert violation is not None
+    drawn = (folder / "found.html").read_text()
+    assert "What comes out" in drawn and "reads <code>in2</code> backwards" in drawn
     page = (folder / "refconv-campaign" / "report.md").read_text()
     assert page.startswith("### refconv: wrong") and page.count("found    by 3 shards") == 1
 

@@ -85,7 +85,8 @@ def _quoted(value: Any) -> Markup:
 
 
 def _subject(v: Verdict) -> dict[str, Any]:
-    broken = _first_of_each(v.violations)
+    shown = [r for r in v.violations if r.violation is not None]  # a campaign has one for each finding, not each law
+    broken = _first_of_each(shown)
     counted = [r for r in v.records if r.required and r.status != "not applicable"]
     return {
         "name": v.subject.name,
@@ -100,8 +101,8 @@ def _subject(v: Verdict) -> dict[str, Any]:
         "seconds": f"{v.seconds:.1f}",
         "diagnosis": next((r.diagnosis for r in broken if r.diagnosis is not None), None),
         "remarks": list(_remarks(v)),
-        "drawn": [_violation(r, [b for b in v.violations if b.operation == r.operation]) for r in broken[:DRAWN]],
-        "broken": [_listed(r) for r in v.violations],
+        "drawn": [_violation(r, [b for b in shown if b.operation == r.operation]) for r in broken[:DRAWN]],
+        "broken": [_listed(r) for r in shown],
         "precision": _precision(v),
         "histograms": list(_histograms(v)),
         "sensitivity": _sensitivity(v),
