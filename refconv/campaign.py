@@ -406,6 +406,7 @@ class Found:
     details: dict[str, Plain] = field(default_factory=dict)  # by the name of what was brought down
     classes: dict[str, Counter[str]] = field(default_factory=dict)  # in how many shards, by dtype
     sensitivity: dict[str, Sensitivity] = field(default_factory=dict)  # by operation
+    milliseconds: int = 0  # that judging took: whole ones, so that they add up in any order
 
     def add(self, record: Plain) -> None:
         """Take a record into account; one that is known changes nothing."""
@@ -423,6 +424,7 @@ class Found:
 
     def _add(self, shard: Shard, record: Plain) -> None:
         found, pair = record["found"], (shard.operation, shard.law)
+        self.milliseconds += round(1000 * record["seconds"])
         if pair not in self.laws:
             about = found["chapter"], found["statement"], "", shard.operation, found["required"]
             self.laws[pair] = Record(shard.law, *about, status=WORST[-1])
@@ -454,7 +456,7 @@ class Found:
         asked = plan.asked()
         records = [self._ordered(self.laws[pair], subject.name, xfails) for pair in asked if pair in self.laws]
         whole = complete and not self.lost and len(records) == len(asked)
-        return Verdict(subject, records, 0.0, plan.first, plan.options["profile"], whole, xfails)
+        return Verdict(subject, records, self.milliseconds / 1000, plan.first, plan.options["profile"], whole, xfails)
 
     def _ordered(self, law: Record, subject: str, xfails: Sequence[Xfail]) -> Record:
         """With everything in an order that does not tell which record came first, and why it fails if known."""
