@@ -23,7 +23,7 @@ from typing import Any
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
 from refconv import chapters, reproduce
-from refconv.diagnose import diagnose
+from refconv.diagnosis.search import diagnose
 from refconv.judge import Violation
 from refconv.law import Effort, Judged, Record
 from refconv.options import PROFILES, subjects

@@ -80,7 +80,7 @@ class Record:
     choices: tuple[Any, ...] = ()  # by which Hypothesis draws what broke it first
     expected: str = ""  # why it is known that the law is broken, where it is
     folder: str = ""  # where the violation can be seen again
-    diagnosis: Any = None  # a diagnose.Diagnosis of the violation, where one was asked for
+    diagnosis: Any = None  # a diagnosis.kinds.Diagnosis of the violation, where one was asked for
     classes: dict[str, Rung | None] = field(default_factory=dict)  # by dtype, of all laws on the operation so far
     sensitivity: Sensitivity = field(default_factory=Sensitivity)  # likewise
     seconds: float = 0.0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from refconv.cover import triples_of
-from refconv.diagnose import diagnose
+from refconv.diagnosis.search import diagnose
 from refconv.law import Judged, Record
 from refconv.precision import Rung
 from refconv.reproduce import described

@@ -9,7 +9,7 @@ import numpy as np
 
 import refconv
 from refconv import judge, verdict
-from refconv.diagnose import Diagnosis
+from refconv.diagnosis.kinds import Diagnosis
 from refconv.judge import Violation
 from refconv.law import Effort, Judged, Record
 from refconv.spec import OPERATIONS, Case

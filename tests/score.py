@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 from refconv.adapters import ADAPTERS
-from refconv.diagnose import diagnose
+from refconv.diagnosis.search import diagnose
 from refconv.isolation import Limits, isolated
 from refconv.law import Effort, Judged, Record
 from refconv.options import PROFILES

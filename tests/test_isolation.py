@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import refconv
-from refconv.diagnose import diagnose
+from refconv.diagnosis.search import diagnose
 from refconv.isolation import Ended, Isolated, Limits, isolated
 from refconv.law import Effort, Judged
 from refconv.spec import OPERATIONS, Case

@@ -7,7 +7,7 @@ import pytest
 
 import refconv
 from refconv import cli, options
-from refconv.diagnose import Diagnosis
+from refconv.diagnosis.kinds import Diagnosis
 from refconv.judge import Violation
 from refconv.law import Record
 from refconv.report import junit
