@@ -13,7 +13,7 @@ from rich.text import Text
 
 from refconv import reproduce
 from refconv.campaign import Finding, Found, Plan
-from refconv.diagnose import Diagnosis
+from refconv.diagnosis.kinds import Diagnosis
 from refconv.law import Record
 from refconv.report import markdown, terminal
 from refconv.verdict import Verdict
