@@ -291,8 +291,9 @@ def test_a_subject_is_made_new(tmp_path):
     assert not Subject("here", {}).renewed()  # nothing of a module in this process can be taken back
 
 
-def test_a_violation_that_needs_other_calls_names_them(tmp_path):
+def test_a_violation_that_needs_other_calls_names_them(tmp_path, monkeypatch):
     """A subject that keeps the first kernel it sees is wrong after one other call, and the report says which."""
+    monkeypatch.setattr("refconv.law.PATIENCE", 300.0)  # each try has a new process, which takes long on a busy machine
     file = tmp_path / "keeps.py"
     file.write_text(
         "import refconv\n"
