@@ -31,7 +31,16 @@ def prices(monkeypatch):
     monkeypatch.setattr(cost, "rates", lambda dtype: cost.Work(2e-11, 1.5e-10, 1.5e-10, 1e-6))
 
 
-@pytest.mark.parametrize("name", ADAPTERS)
+# Of cuDNN: enabled, benchmark, deterministic, TF32 allowed.
+MODES = {
+    "torch-nocudnn": (False, False, False, False),
+    "torch-cudnn-benchmark": (True, True, False, False),
+    "torch-cudnn-deterministic": (True, False, True, False),
+    "torch-cudnn-tf32": (True, False, False, True),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in ADAPTERS if name not in MODES])
 def test_a_short_name_loads_or_says_what_is_missing(name):
     """Its subject is called as it is, and has operations."""
     adapter = ADAPTERS[name]
@@ -263,6 +272,25 @@ def _on():
     import torch
 
     return torch.backends.mkldnn.enabled
+
+
+@pytest.mark.parametrize(("name", "expected"), MODES.items())
+def test_cudnn_is_in_its_mode_in_both_directions(name, expected, monkeypatch):
+    """While a call is made, and no longer. Without a GPU there is nothing to judge; the flags are there without."""
+    import torch
+
+    def said():
+        flags = torch.backends.cudnn
+        return flags.enabled, flags.benchmark, flags.deterministic, flags.allow_tf32
+
+    with pytest.raises(TargetError, match="CUDA device"):
+        ADAPTERS[name]()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    seen, grad, before = [], torch.autograd.grad, said()
+    monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: (seen.append(said()), grad(*a, **k))[1])
+    Judged(ADAPTERS[name](), OPERATIONS["conv2d_backward"])(_case("conv2d_backward"))
+    assert seen == [expected] and said() == before
+    assert (ADAPTERS[name]().claims.input_rounding == "tf32") == expected[3]
 
 
 def test_without_a_compiler_there_is_nothing_to_judge(monkeypatch):

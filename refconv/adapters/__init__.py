@@ -80,6 +80,10 @@ _TORCH = {
     "channels-last": "PyTorch on operands whose memory has channels last",
     "compile": "PyTorch compiled by its inductor",
     "nomkldnn": "PyTorch without oneDNN",
+    "nocudnn": "PyTorch without cuDNN, on a GPU",
+    "cudnn-benchmark": "PyTorch, cuDNN's kernels chosen by trial, without TF32",
+    "cudnn-deterministic": "PyTorch, cuDNN's deterministic kernels, without TF32",
+    "cudnn-tf32": "PyTorch, cuDNN with TF32, which is claimed",
 }
 
 _SCIPY = {

@@ -2,28 +2,34 @@
 
 `channels-last`: two and three dimensions, operands converted to that memory format. `nomkldnn`: oneDNN is off for the
 time of each call, forward and backward. `compile`: each function through `torch.compile`, a new kernel for each
-shape, which takes seconds: judge it with `--timeout 120`.
+shape, which takes seconds: judge it with `--timeout 120`. `nocudnn` and `cudnn-...`: cuDNN off, or in a mode of its
+own, for `--device cuda`; TF32 is off in all modes but `cudnn-tf32`, which claims its rounding. They have not yet run on
+a GPU.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache, partial
 from typing import Any
 
+from refconv.claims import Claims
 from refconv.spec import OPERATIONS
 from refconv.subject import Subject, TargetError
 
 Function = Callable[..., Any]
+Flags = Callable[[], AbstractContextManager[Any]]
 
 
 def subject(way: str) -> Subject:
-    """conv, transposed conv, max and average pooling. Raises TargetError where there is no C++ compiler to compile."""
+    """conv, transposed conv, max and average pooling. Raises TargetError without what they need: to compile a C++
+    compiler, for cuDNN a GPU."""
     import torch.nn.functional
 
     own = {name: f for name in OPERATIONS if (f := getattr(torch.nn.functional, name, None)) is not None}
-    return Subject(f"torch-{way}", _WAYS[way](own), array="torch")
+    return Subject(f"torch-{way}", _WAYS[way](own), claims=_CLAIMS.get(way, Claims()), array="torch")
 
 
 def _channels_last(own: dict[str, Function]) -> dict[str, Function]:
@@ -39,16 +45,28 @@ def _converted(function: Function, *operands: Any, **arguments: Any) -> Any:
 
 
 def _without_onednn(own: dict[str, Function]) -> dict[str, Function]:
-    """The backward pass chooses its kernels when it is run: oneDNN must be off then too."""
-    back = {f"{name}_backward": f for name, f in own.items() if f"{name}_backward" in OPERATIONS}
-    gradients: dict[str, Function] = {name: partial(_differentiated, f, name) for name, f in back.items()}
-    return {name: partial(_off, f) for name, f in {**own, **gradients}.items()}
-
-
-def _off(function: Function, *operands: Any, **arguments: Any) -> Any:
     import torch
 
-    with torch.backends.mkldnn.flags(enabled=False):
+    return _under(lambda: torch.backends.mkldnn.flags(enabled=False), own)
+
+
+def _cudnn(mode: dict[str, bool], own: dict[str, Function]) -> dict[str, Function]:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise TargetError("targets 'torch-nocudnn' and 'torch-cudnn-...' need a CUDA device: PyTorch finds none")
+    return _under(lambda: torch.backends.cudnn.flags(**{"enabled": True, "allow_tf32": False, **mode}), own)
+
+
+def _under(flags: Flags, own: dict[str, Function]) -> dict[str, Function]:
+    """Each call with flags set. The backward pass chooses its kernels when it is run: they must be set then too."""
+    back = {f"{name}_backward": f for name, f in own.items() if f"{name}_backward" in OPERATIONS}
+    gradients: dict[str, Function] = {name: partial(_differentiated, f, name) for name, f in back.items()}
+    return {name: partial(_set, flags, f) for name, f in {**own, **gradients}.items()}
+
+
+def _set(flags: Flags, function: Function, *operands: Any, **arguments: Any) -> Any:
+    with flags():
         return function(*operands, **arguments)
 
 
@@ -78,4 +96,16 @@ def _compile(function: Function) -> Function:
     return compiled
 
 
-_WAYS = {"channels-last": _channels_last, "nomkldnn": _without_onednn, "compile": _compiled}
+_WAYS: dict[str, Callable[[dict[str, Function]], dict[str, Function]]] = {
+    "channels-last": _channels_last,
+    "compile": _compiled,
+    "nomkldnn": _without_onednn,
+    "nocudnn": partial(_cudnn, {"enabled": False}),
+    "cudnn-benchmark": partial(_cudnn, {"benchmark": True}),
+    "cudnn-deterministic": partial(_cudnn, {"deterministic": True}),
+    "cudnn-tf32": partial(_cudnn, {"allow_tf32": True}),
+}
+_CLAIMS = {
+    "cudnn-deterministic": Claims(deterministic=True),
+    "cudnn-tf32": Claims(input_rounding="tf32", accumulate="tensor-core"),
+}
