@@ -152,9 +152,9 @@ class Finding:
         )
         others = {name: reference for name, reference in REFERENCES.items() if not self.library.startswith(name)}
         given = {name: results for name, reference in others.items() if (results := reference(wide)) is not None}
-        if not isinstance(violation["exact"], float) or not violation["index"]:
+        if violation["allowed"] is None or not isinstance(violation["exact"], float):  # no element of this call
             return [name for name, results in given.items() if _right(results, wide)]
-        at, room = tuple(violation["index"]), float(violation["allowed"] or 0.0)
+        at, room = tuple(violation["index"]), float(violation["allowed"])
         result = violation["result"] or case.operation.results[0]
         return [name for name, r in given.items() if abs(float(r[result][at]) - violation["exact"]) <= room]
 

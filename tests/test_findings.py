@@ -129,6 +129,7 @@ TIES = case(
     input=ONES((1, 1, 1, 1, 2)),
 )
 WIDE = case("conv1d", "float64", {}, input=[[[1, 2.0**-30]]], weight=ONES((1, 1, 2)))
+PADDED = case("conv2d", "float32", {"padding": (0, 2)}, input=[[[[1, 2], [3, 4]]]], weight=ONES((1, 1, 1, 1)))
 FFT = Claims(algorithm="fft")
 
 # section, case, result, index of the figures, got, exact, default or documented claim
@@ -143,6 +144,7 @@ FIGURES = [
     (9, LAST, "output", (0, 0, 1, 0), 25.0, 35.0, Claims()),
     (10, VOLUME, "output", (0, 0, 0, 1, 0), 120.0, 374.0, Claims()),
     (11, VOLUME, "output", (0, 0, 0, 1, 0), 120.0, 374.0, Claims()),
+    (21, PADDED, "output", (0, 0, 0, 5), 4.0, 0.0, Claims()),
     (13, GROUP_BIAS, "output", (0, 1, 0), 0.0, 1.0, Claims()),
     (14, CEIL, "output", (0, 0, 0), 1.5, 2.0, Claims()),
     (15, SMALL, "output", (0, 0, 0), 0.0, 128.0, Claims()),
