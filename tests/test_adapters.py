@@ -11,7 +11,7 @@ import pytest
 
 import refconv
 from refconv import adapters, cost, isolation, worker
-from refconv.adapters import _LIBRARIES, ADAPTERS
+from refconv.adapters import _LIBRARIES, ADAPTERS, tinygrad
 from refconv.adapters.references import _POOLING
 from refconv.algorithms import ALGORITHMS, signal
 from refconv.claims import Claims
@@ -294,8 +294,10 @@ def test_cudnn_is_in_its_mode_in_both_directions(name, expected, monkeypatch):
 
 
 def test_without_a_compiler_there_is_nothing_to_judge(monkeypatch):
-    """Rather than the uncompiled function."""
+    """Rather than the uncompiled function, or a call that fails each time."""
     monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(TargetError, match="by 'clang', which is not on the path"):
+        tinygrad.subject()
     with pytest.raises(TargetError, match="'torch-compile' needs a C"):
         ADAPTERS["torch-compile"]()
 

@@ -10,6 +10,8 @@ which must be installed. Claims: the bias is added after rounding.
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,16 @@ from refconv.claims import Claims
 from refconv.dtypes import Array, numpy_dtype
 from refconv.features import Scope
 from refconv.spec import ConvSpec, Pairs, PoolSpec
-from refconv.subject import Subject
+from refconv.subject import Subject, TargetError
 
 SCOPE = Scope(pairs=True)
 
 
 def subject() -> Subject:
-    """Convolutions, poolings and their gradients in one to three dimensions."""
+    """Convolutions, poolings and their gradients in one to three dimensions. Raises TargetError without a compiler."""
+    compiler = os.environ.get("CC", "clang")
+    if shutil.which(compiler) is None:
+        raise TargetError(f"target 'tinygrad' compiles each call by {compiler!r}, which is not on the path: install it")
     import tinygrad
 
     kinds: translate.Kinds = {
