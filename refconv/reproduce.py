@@ -325,7 +325,7 @@ def _calling(case: Case, library: str, derived: bool) -> list[str]:
     if not derived:
         return [*out, found, "results = [np.array(r) for r in results]"]
     zeros = f", {library}{'.numpy' * (library == 'jax')}.zeros(len(operands[2]), dtype=operands[2].dtype)"
-    leaves = f"(*operands[1:]{zeros if op.kind == 'conv_backward' else ''})"
+    leaves = f"(*operands[1:]{zeros if op.kind == 'conv_backward' else ''},)"
     if library == "jax":
         return [
             *out,

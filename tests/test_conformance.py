@@ -101,14 +101,24 @@ def test_the_case_of_a_finding_is_kept(tmp_path, monkeypatch):
     assert f"`refconv replay docs/conformance/{one.folder}`" in text and "input = [[[1.0, 1.0]]]" in text
 
 
-HERE = [p for p in sorted(conformance.CASES.glob("*/*/*")) if conformance.ADAPTERS[p.parent.parent.name].installed]
+KEPT = sorted(conformance.CASES.glob("*/*/*"))
+# One of each library that is installed: each has a process of its own.
+HERE = {p.parent.parent.name: p for p in KEPT if conformance.ADAPTERS[p.parent.parent.name].installed}
 
 
-@pytest.mark.parametrize("kept", HERE, ids=lambda p: f"{p.parent.name}-{p.name}"[:70])
-def test_every_finding_replays(kept):
+@pytest.mark.parametrize("kept", HERE.values(), ids=HERE)
+def test_a_finding_replays(kept):
     """In the versions that the constraints name: that a library was mended is to be written down."""
     violation, word = reproduce.replay(kept, ROOT / "properties")
     assert violation is not None, word
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda p: f"{p.parent.name}-{p.name}"[:70])
+def test_a_finding_can_be_read(kept):
+    """Its call, its evidence and its script; the page names it."""
+    assert reproduce.kept(kept).case is not None
+    compile((kept / "reproduce.py").read_text(), "reproduce.py", "exec")
+    assert f"docs/conformance/{kept.relative_to(conformance.CASES)}`" in conformance.PAGE.read_text()
 
 
 def test_a_run_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):

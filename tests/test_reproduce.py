@@ -13,6 +13,7 @@ import pytest
 from refconv import cli, reproduce
 from refconv.judge import Violation
 from refconv.law import Effort
+from refconv.spec import OPERATIONS, Case
 from refconv.subject import load
 from tests import score
 
@@ -166,3 +167,12 @@ def test_words_of_the_subject_end_no_string(tmp_path):
     folder = reproduce.write(record, one, tmp_path)
     compile((folder / "reproduce.py").read_text(), "reproduce.py", "exec")
     assert "\nimport os\n" not in (folder / "reproduce.py").read_text()
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name.endswith("_backward")])
+def test_a_gradient_that_is_derived_has_a_script(name, library):
+    """Which Python can read."""
+    operation = OPERATIONS[name]
+    lines = reproduce._calling(Case(operation, {}, {}, "float32"), library, derived=True)
+    compile("\n".join(lines), name, "exec")
