@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refconv import judge
-from refconv.adapters import ADAPTERS
+from refconv.adapters import ADAPTERS, USUAL
 from refconv.excerpt import excerpts
 from refconv.spec import OPERATIONS, Case
 from refconv.timing import ROUNDS
@@ -19,7 +19,7 @@ pytest.importorskip("pytest_benchmark", reason="pip install 'refconv[benchmarks]
 
 LIMIT = 1e7  # multiply-adds beyond which a method that is slow by design is left out
 SLOW = ("refconv-toeplitz", "refconv-direct", "refconv-convolution", "refconv-sorting", "refconv-windows")
-SUBJECTS = {name: adapter() for name, adapter in ADAPTERS.items() if adapter.installed}
+SUBJECTS = {name: ADAPTERS[name]() for name in USUAL if ADAPTERS[name].installed}
 FORWARD = [w for w in workloads(batches=(1,)) if w.dtype == "float32" or w.group == "dense"]
 CALLS = {w.name: w for w in [*FORWARD, *(w.backward() for w in FORWARD if w.group != "transposed")]}
 
