@@ -72,7 +72,7 @@ class Report:
     def expected(self, finding: Finding) -> bool:
         """Whether every law that it breaks is known to be broken."""
         known = {(r.operation, r.law) for r in self.verdict.known}
-        return all((finding.operation, law) in known for law in finding.laws)
+        return all((finding.operation, law) in known for law in {finding.law, *finding.laws})
 
     def evidence(self, finding: Finding) -> list[str]:
         """A finding in lines: its smallest case and how to see it again; what is known where there is none yet."""

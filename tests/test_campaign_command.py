@@ -99,6 +99,17 @@ def test_what_breaks_many_laws_in_one_way_is_one_finding():
     assert len(found.waiting()) == 4
 
 
+def test_what_only_memory_knows_is_no_known_failure(faulty):
+    """No shard is behind it, so no law is counted: it is shown all the same."""
+    folder = faulty[0] / "refconv-campaign"
+    plan, _ = _records(folder)
+    known = {"operation": "correlate", "law": "every_element_is_within_the_allowed_error", "digest": "x"}
+    found = Found()
+    found.add({"remembered": {**known, "reason": "", "call": "", "elements": 1}})
+    report = Report(plan, found, found.verdict(plan), found.findings(), folder, [])
+    assert [report.expected(finding) for finding in report.findings] == [False]
+
+
 def test_what_is_known_to_fail_does_not_decide(faulty, monkeypatch, capsys):
     """Nor is it shown as a finding; nothing is judged again for it. A name that no law has is a mistake."""
     folder, _ = faulty
