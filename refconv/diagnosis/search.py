@@ -96,7 +96,7 @@ def _values(case: Case, others: Sequence[Case], violation: Violation, judged: Ju
     same = [t for t in trials[: len(near) + (failing is not None)] if name in t.wrong]
     spared = [t for t in near if name in t.results and name not in t.wrong]
     right = sorted((t for t in trials if name not in t.wrong), key=lambda t: t.cost)
-    search = _Search(name, failing, _fewer(wrong, same, failing), same, right, spared)
+    search = _Search(name, _fewer(wrong, same, failing), same, right, spared)
     for faults in (_structure(case, name, same, judged), precision.faults(case, name, judged)):
         found, complete = search.best(faults)
         if found:
@@ -128,7 +128,6 @@ class _Search:
     """The trials that every hypothesis is held against."""
 
     name: str
-    failing: Trial | None
     wrong: list[Trial]  # cheapest first
     same: list[Trial]  # those of the failing call's shapes
     right: list[Trial]

@@ -16,11 +16,11 @@ from refconv.spec import Case
 
 __all__ = ["faults"]
 
-_FILLS: dict[str, tuple[str, Callable[[Any, int], Any]]] = {
-    "clamped": ("repeats the edge in the padding", lambda i, n: np.clip(i, 0, n - 1)),
-    "wrapped": ("takes the padding from the opposite side", lambda i, n: i % n),
-    "reflected": ("reflects the data into the padding", lambda i, n: n - 1 - np.abs(n - 1 - i % max(1, 2 * n - 2))),
-}
+_FILLS: tuple[tuple[str, Callable[[Any, int], Any]], ...] = (
+    ("repeats the edge in the padding", lambda i, n: np.clip(i, 0, n - 1)),
+    ("takes the padding from the opposite side", lambda i, n: i % n),
+    ("reflects the data into the padding", lambda i, n: n - 1 - np.abs(n - 1 - i % max(1, 2 * n - 2))),
+)
 
 
 def faults(case: Case) -> Iterator[Fault]:
@@ -31,7 +31,7 @@ def faults(case: Case) -> Iterator[Fault]:
     if case.operation.kind == "max_pool":
         yield Fault("pooling rule", "pads with zeros", partial(_filled_border, None, None, None))
         return
-    for words, fill in _FILLS.values():
+    for words, fill in _FILLS:
         yield Fault("border or halo", words, partial(_filled_border, fill, None, None))
         for (i, axis), side in product(enumerate(axes), (0, 1)):
             where = f"{words} {('before', 'behind')[side]} the data along {axis}"

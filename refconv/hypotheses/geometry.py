@@ -30,20 +30,20 @@ Change = Callable[[Spec, Case], Spec]
 _PLAIN = {"stride": 1, "dilation": 1, "padding": (0, 0)}
 
 
-_PAD_ROWS: tuple[tuple[str, str, bool, Callable[[int, int], tuple[int, int]]], ...] = (
-    ("border or halo", "puts all the padding before the data", False, lambda a, b: (a + b, 0)),
-    ("border or halo", "puts all the padding behind the data", False, lambda a, b: (0, a + b)),
-    ("border or halo", "exchanges the padding before and behind the data", False, lambda a, b: (b, a)),
-    ("shifted", "starts one place too early", True, lambda a, b: (a + 1, b - 1)),
-    ("shifted", "starts one place too late", True, lambda a, b: (a - 1, b + 1)),
-    ("shifted", "starts one place too early where there is padding", False,
+_PAD_ROWS: tuple[tuple[str, str, Callable[[int, int], tuple[int, int]]], ...] = (
+    ("border or halo", "puts all the padding before the data", lambda a, b: (a + b, 0)),
+    ("border or halo", "puts all the padding behind the data", lambda a, b: (0, a + b)),
+    ("border or halo", "exchanges the padding before and behind the data", lambda a, b: (b, a)),
+    ("shifted", "starts one place too early", lambda a, b: (a + 1, b - 1)),
+    ("shifted", "starts one place too late", lambda a, b: (a - 1, b + 1)),
+    ("shifted", "starts one place too early where there is padding",
      lambda a, b: (a + 1, b - 1) if b else (a, b)),
-    ("shifted", "starts one place too late where there is padding", False,
+    ("shifted", "starts one place too late where there is padding",
      lambda a, b: (a - 1, b + 1) if a else (a, b)),
-    ("output size rule", "pads one place too little behind the data", False, lambda a, b: (a, b - 1)),
-    ("output size rule", "pads one too little behind the data where there is padding", False,
+    ("output size rule", "pads one place too little behind the data", lambda a, b: (a, b - 1)),
+    ("output size rule", "pads one too little behind the data where there is padding",
      lambda a, b: (a, max(b - 1, 0))),
-    ("output size rule", "pads one place too much behind the data", False, lambda a, b: (a, b + 1)),
+    ("output size rule", "pads one place too much behind the data", lambda a, b: (a, b + 1)),
 )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def _geometry(case: Case) -> Iterator[tuple[str, str, Change]]:
         for i, j in permutations(range(rank), 2):
             words = f"takes `{name}` of {axes[i]} from {axes[j]}"
             yield "wrong axis", words, partial(_from_axis, name, i, j)
-    for kind, words, _, pads in _PAD_ROWS:
+    for kind, words, pads in _PAD_ROWS:
         yield kind, words, partial(_pads, pads, None)
         for i, axis in enumerate(axes[: rank * (rank > 1)]):
             yield kind, f"{words}, along {axis}", partial(_pads, pads, i)
