@@ -74,7 +74,7 @@ def _im2col(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     columns = n.batch * n.groups * n.channels * n.positions * n.taps
     if n.taps == 1 and n.positions == n.pixels:
         return Work(n.products, 0, 0, 4)
-    if im2col.lowers(spec, w):
+    if im2col.lowers(spec, w, spec.output_size(x[2:], w[2:])):
         rows = n.batch * n.groups * spec.output_size(x[2:], w[2:])[0]
         again = rows * n.channels * n.outputs * n.taps  # kernels arranged anew for each row
         return Work(n.products, columns // w[2] * spec.stride[0] + columns // 2 + again, 0, 20 + rows / 16)
@@ -139,7 +139,7 @@ def _direct_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tupl
 def _im2col_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
     """Columns are added to the input, unless the kernel is rotated; those of the weight's product are read twice."""
     columns = forward.moved
-    to_input = _im2col(*_gradient(spec, x, w)) if im2col.rotates(spec, w) else forward + Work(moved=3 * columns)
+    to_input = _im2col(*_gradient(spec, x, w)) if im2col.rotates(spec, w, x[2:]) else forward + Work(moved=3 * columns)
     return to_input, forward + Work(moved=columns)
 
 

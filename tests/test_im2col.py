@@ -11,6 +11,13 @@ APART = ConvSpec((3, 2), ((4, 4), (2, 3)), (1, 2))
 ODD = ConvSpec((2, 1), ((1, 0), (2, 3)), (1, 2))
 
 
+@pytest.fixture(autouse=True)
+def no_plan_is_kept():
+    """Those of a test that changes the sizes of blocks are of no use to the next."""
+    yield
+    im2col._plan.cache_clear()
+
+
 def draw(shape, seed=0):
     return np.random.default_rng(seed).integers(-8, 9, shape).astype("float64")
 
@@ -75,6 +82,7 @@ def test_no_size_of_block_changes_a_result(budget, merged, monkeypatch):
     monkeypatch.setattr(im2col, "MANY_POSITIONS", merged)
     monkeypatch.setattr(im2col, "LOWERED_BYTES", budget)
     monkeypatch.setattr(im2col, "LONG_ROW", 1)
+    im2col._plan.cache_clear()
     for blocked, expected in zip(results(), whole, strict=True):
         assert np.array_equal(blocked, expected)
 
@@ -111,10 +119,24 @@ def test_lowering_one_axis_less_gives_the_same(spec, lowered, monkeypatch):
     for groups in (1, 2, 4):
         spec = ConvSpec(spec.stride, spec.padding, spec.dilation, groups)
         x, w = draw((2, 4, *size)), draw((4, 4 // groups, *kernel), 1)
-        assert im2col.lowers(spec, w.shape) == (lowered > 0)
+        assert im2col.lowers(spec, w.shape, spec.output_size(size, kernel)) == (lowered > 0)
         y = im2col.conv(x, w, spec)
         assert np.array_equal(y, direct.conv(x, w, spec))
         assert np.array_equal(im2col.weight_grad(y, x, spec, kernel), direct.weight_grad(y, x, spec, kernel))
+
+
+@pytest.mark.parametrize("budget", [1, 2000, 2**22])
+@pytest.mark.parametrize("spec", [PLAIN, ODD, APART], ids=str)
+def test_a_product_for_each_image_gives_the_same(spec, budget, monkeypatch):
+    """Where kernels are small and rows short: many outputs for each group, or they would be lowered."""
+    monkeypatch.setattr(im2col, "BLOCK_BYTES", budget)
+    counts, images = [], im2col._conv_images
+    monkeypatch.setattr(im2col, "_conv_images", lambda *about: counts.append(1) or images(*about))
+    for groups in (1, 2):
+        spec = ConvSpec(spec.stride, spec.padding, spec.dilation, groups)
+        x, w = draw((5, 4, 7, 6)), draw((10, 4 // groups, 3, 2), 1)
+        assert np.array_equal(im2col.conv(x, w, spec), direct.conv(x, w, spec))
+    assert len(counts) == 2
 
 
 @pytest.mark.parametrize("lowered", [0, 10**6])

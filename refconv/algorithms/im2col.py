@@ -7,10 +7,11 @@ gives NaN.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,12 @@ Box = tuple[slice, ...]
 OVERHEAD = 2**16  # bytes of Python objects and of NumPy's own buffers
 BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
 MANY_POSITIONS = 2048
-THIN = 64  # output channels of a group, up to which a gradient is not folded
+THIN = 64  # output channels of a group, up to which a gradient is not folded,
+FEW_ELEMENTS = 2**14  # nor where to begin its additions, one for each tap, would take longer than they do
 LOWERED_KERNELS = 2**14  # elements of a group's kernels that are arranged anew for each row of outputs
 LOWERED_BYTES = 2**20  # of rows at a time, which are read several times
-FEW_OUTPUTS = 4  # of a group, up to which the weight's gradient is added up row by row,
-LONG_ROW = 32  # where a row has that many positions
+FEW_OUTPUTS = 4  # of a group: a product with so few rows is no faster for having many columns,
+LONG_ROW = 32  # other products are slow with fewer columns
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
 
 
@@ -56,10 +58,16 @@ def _inner(spec: ConvSpec, input_size: Sizes) -> tuple[Any, ...]:
 
 def _windows(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Array:
     """A view of a padded (N, groups, C, *n) as (groups, C, *kernel_size, N, *output_size)."""
-    image, group, channel, *space = x.strides
-    return strided(
-        x,
-        (*x.shape[1:3], *kernel_size, x.shape[0], *output_size),
+    return strided(x, *_window_view(x.shape, x.strides, kernel_size, output_size, spec))
+
+
+def _window_view(
+    shape: Sizes, strides: Sizes, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec
+) -> tuple[Sizes, Sizes]:
+    """Shape and strides of that view."""
+    image, group, channel, *space = strides
+    return (
+        (*shape[1:3], *kernel_size, shape[0], *output_size),
         (
             *(group, channel),
             *(d * step for d, step in zip(spec.dilation, space, strict=True)),
@@ -112,19 +120,53 @@ def _channels_first(x: Array, box: Box) -> Array:
     return x[(box[0], slice(None), slice(None), *box[1:])].transpose(1, 2, 0, *range(3, x.ndim))
 
 
-class _Columns:
-    """Copies windows, box by box, into one buffer; each is a (groups, C prod(k), positions) matrix."""
+class _Block(NamedTuple):
+    """Some of the outputs, all of whose patches are multiplied at once."""
 
-    def __init__(self, x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> None:
-        self.windows = _windows(_padded(_grouped(x, spec.groups), spec), kernel_size, output_size, spec)
-        self.rows = self.windows.shape[: 2 + spec.rank]  # (groups, C/groups, *k)
-        self.bytes_each = math.prod(self.rows) * x.itemsize
+    box: Box  # over (N, *output_size)
+    windows: tuple[Any, ...]  # the same of a view of all windows
+    shape: Sizes  # of their patches: (groups, C/groups, *kernel_size, *span)
+    matrix: Sizes  # the same as (groups, C/groups prod(kernel_size), positions)
+    first: int  # of the outputs, counted in their image
 
-    def __call__(self, box: Box) -> Array:
-        shape = (*self.rows, *_span(box))
-        columns = buffer("columns", shape, self.windows.dtype)
-        np.copyto(columns, self.windows[_space(box)])
-        return columns.reshape(shape[0], math.prod(shape[1 : len(self.rows)]), math.prod(_span(box)))
+
+class _Plan(NamedTuple):
+    """How the patches of inputs of one shape are read."""
+
+    output_size: Sizes
+    grouped: Sizes  # the input's shape as (N, groups, C/groups, *input_size)
+    windows: tuple[Sizes, Sizes]  # shape and strides of a view of the padded input
+    blocks: tuple[_Block, ...]
+
+    def view(self, x: Array, spec: ConvSpec) -> Array:
+        """All windows of the input, in its padded form: (groups, C/groups, *kernel_size, N, *output_size)."""
+        return strided(_padded(x.reshape(self.grouped), spec), *self.windows)
+
+    def columns(self, x: Array, spec: ConvSpec) -> Iterator[tuple[_Block, Array]]:
+        """Each block with its patches, which are valid until the next: (groups, C/groups prod(k), positions)."""
+        windows = self.view(x, spec)
+        for block in self.blocks:
+            columns = buffer("columns", block.shape, x.dtype)
+            np.copyto(columns, windows[block.windows])
+            yield block, columns.reshape(block.matrix)
+
+
+@functools.lru_cache(64)
+def _plan(spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> _Plan:
+    """That of a convolution of these shapes: to work it out takes as long as the product of a small one."""
+    kernel_size, groups, rank = w[2:], spec.groups, spec.rank
+    output_size = spec.output_size(x[2:], kernel_size)
+    grouped, rows = (x[0], groups, x[1] // groups, *x[2:]), (groups, w[1], *kernel_size)
+    padded = (*grouped[:3], *_padded_size(spec, x[2:]))
+    strides = tuple(math.prod(padded[axis + 1 :]) * itemsize for axis in range(len(padded)))
+    blocks = []
+    for box in _image_blocks(x[0], output_size, math.prod(rows) * itemsize, w[0] // groups):
+        span, first = _span(box), 0
+        for part, n in zip(box[1:], output_size, strict=True):
+            first = first * n + part.start
+        matrix = (groups, math.prod(rows[1:]), math.prod(span))
+        blocks.append(_Block(box, (slice(None),) * (2 + rank) + box, (*rows, *span), matrix, first))
+    return _Plan(output_size, grouped, _window_view(padded, strides, kernel_size, output_size, spec), tuple(blocks))
 
 
 def patches(x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
@@ -183,21 +225,21 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
     >>> conv(np.arange(4.0).reshape(1, 1, 4), np.ones((1, 1, 2)), ConvSpec((1,), ((0, 0),), (1,)))
     array([[[1., 3., 5.]]])
     """
-    kernel_size, groups = w.shape[2:], spec.groups
-    output_size = spec.output_size(x.shape[2:], kernel_size)
+    plan, groups = _plan(spec, x.shape, w.shape, x.itemsize), spec.groups
+    output_size = plan.output_size
     kernels = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))
     y = np.empty((x.shape[0], groups, kernels.shape[1], *output_size), x.dtype)
-    if _is_pointwise(kernel_size, spec):  # the input is its own matrix of patches
+    if _is_pointwise(w.shape[2:], spec):  # the input is its own matrix of patches
         flat = math.prod(output_size)
         xs = _grouped(x, groups)
         np.matmul(kernels, xs.reshape(*xs.shape[:3], flat), out=y.reshape(*y.shape[:3], flat))
-        return y.reshape(x.shape[0], w.shape[0], *output_size)
-    if lowers(spec, w.shape):
+    elif lowers(spec, w.shape, output_size):
         _conv_lowered(x, w, spec, y)
-        return y.reshape(x.shape[0], w.shape[0], *output_size)
-    columns = _Columns(x, kernel_size, output_size, spec)
-    for box in _image_blocks(x.shape[0], output_size, columns.bytes_each, kernels.shape[1]):
-        _multiply(kernels, columns(box), y, box)
+    elif x.shape[0] > 1 and kernels[0].size <= LOWERED_KERNELS and math.prod(output_size) < MERGED_POSITIONS:
+        _conv_images(kernels, plan.view(x, spec), y)
+    else:
+        for block, columns in plan.columns(x, spec):
+            _multiply(kernels, columns, y, block)
     return y.reshape(x.shape[0], w.shape[0], *output_size)
 
 
@@ -220,7 +262,7 @@ def _lowered_room(
     spec: ConvSpec, batch: int, channels: int, outputs: int, output_size: Sizes, kernel_size: Sizes, itemsize: int
 ) -> int:
     """Elements of the largest box of lowered rows, and of the products that the weight's gradient adds up."""
-    if not lowers(spec, (spec.groups * outputs, channels, *kernel_size)):
+    if not lowers(spec, (spec.groups * outputs, channels, *kernel_size), output_size):
         return 0
     taps, step = kernel_size[0], spec.stride[0]
     height, line = channels * math.prod(kernel_size[1:]), math.prod(output_size[1:])
@@ -231,18 +273,19 @@ def _lowered_room(
     return many * height * (((rows - 1) * step + taps) * line + products)
 
 
-def lowers(spec: ConvSpec, w: Sizes) -> bool:
+def lowers(spec: ConvSpec, w: Sizes, output_size: Sizes) -> bool:
     """Whether the taps of the first axis are left where they are; w is a weight's shape.
 
     Then only the taps of the other axes are copied, but each row of outputs is a product of its own, for which all
-    kernels of a group are arranged anew: this pays while they are small.
+    kernels of a group are arranged anew: this pays while they are small, and rows are long.
 
     >>> spec = ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1))
-    >>> lowers(spec, (64, 3, 7, 7)), lowers(spec, (64, 64, 3, 3))
-    (True, False)
+    >>> lowers(spec, (64, 3, 7, 7), (56, 56)), lowers(spec, (64, 3, 7, 7), (7, 7)), lowers(spec, (64, 64, 3, 3), (56, 56))
+    (True, False, False)
     """
-    size = math.prod(w) // spec.groups
-    return spec.rank > 1 and w[2] > 1 and spec.dilation[0] == 1 and size <= LOWERED_KERNELS
+    size, outputs = math.prod(w) // spec.groups, w[0] // spec.groups
+    pays = size <= LOWERED_KERNELS and (outputs <= FEW_OUTPUTS or math.prod(output_size[1:]) >= LONG_ROW)
+    return spec.rank > 1 and w[2] > 1 and spec.dilation[0] == 1 and pays
 
 
 def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array) -> None:
@@ -288,20 +331,34 @@ def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -
         yield box, matrices
 
 
+def _conv_images(kernels: Array, windows: Array, y: Array) -> None:
+    """Write the convolution to y (N, groups, O, *output_size), a product for each image and group.
+
+    One product of several images takes less time where kernels are large, but has to be copied to their places.
+    """
+    rank = y.ndim - 3
+    windows = np.moveaxis(windows, 2 + rank, 0)
+    room = max(1, BLOCK_BYTES * len(windows) // max(1, windows.nbytes))
+    for start in range(0, len(windows), room):
+        some = slice(start, start + room)
+        columns = buffer("columns", windows[some].shape, y.dtype)
+        np.copyto(columns, windows[some])
+        matrices = columns.reshape(*columns.shape[:2], kernels.shape[2], math.prod(y.shape[3:]))
+        np.matmul(kernels, matrices, out=y[some].reshape(*matrices.shape[:2], kernels.shape[1], matrices.shape[3]))
+
+
 def _is_pointwise(kernel_size: Sizes, spec: ConvSpec) -> bool:
     return all(k == 1 for k in kernel_size) and all(s == 1 for s in spec.stride) and not any(map(any, spec.padding))
 
 
-def _multiply(kernels: Array, columns: Array, y: Array, box: Box) -> None:
+def _multiply(kernels: Array, columns: Array, y: Array, block: _Block) -> None:
     """Write kernels @ columns to a box of y (N, groups, O, *output_size); straight there if it is one image's."""
-    if box[0].stop - box[0].start > 1:
-        _channels_first(y, box)[...] = np.matmul(kernels, columns).reshape(*y.shape[1:3], *_span(box))
+    images = block.box[0]
+    if images.stop - images.start > 1:
+        _channels_first(y, block.box)[...] = np.matmul(kernels, columns).reshape(*y.shape[1:3], *_span(block.box))
         return
-    image = y[box[0].start].reshape(*y.shape[1:3], math.prod(y.shape[3:]))
-    start = 0  # of the box among all positions
-    for part, n in zip(box[1:], y.shape[3:], strict=True):
-        start = start * n + part.start
-    np.matmul(kernels, columns, out=image[..., start : start + columns.shape[-1]])
+    image = y[images.start].reshape(*y.shape[1:3], math.prod(y.shape[3:]))
+    np.matmul(kernels, columns, out=image[..., block.first : block.first + columns.shape[-1]])
 
 
 def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
@@ -310,7 +367,7 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     For stride 1 it is also dY, fully padded, convolved with the rotated kernel; copying dY's patches takes less time
     than adding up columns where dY has few channels.
     """
-    if rotates(spec, w.shape):
+    if rotates(spec, w.shape, input_size):
         return _input_grad_rotated(grad_output, w, spec, input_size)
     kernel_size, groups, batch = w.shape[2:], spec.groups, grad_output.shape[0]
     rows = (groups, w.shape[1], *kernel_size)
@@ -326,14 +383,16 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     return np.ascontiguousarray(inner).reshape(batch, groups * w.shape[1], *input_size)
 
 
-def rotates(spec: ConvSpec, w: Sizes) -> bool:
+def rotates(spec: ConvSpec, w: Sizes, input_size: Sizes) -> bool:
     """Whether the gradient of the input is convolved by the rotated kernel rather than folded; w is a weight's shape.
 
-    >>> rotates(ConvSpec((1,), ((1, 1),), (1,)), (8, 8, 3)), rotates(ConvSpec((2,), ((1, 1),), (1,)), (8, 8, 3))
+    >>> plain, strided = ConvSpec((1,), ((1, 1),), (1,)), ConvSpec((2,), ((1, 1),), (1,))
+    >>> rotates(plain, (8, 8, 3), (9,)), rotates(strided, (8, 8, 3), (9,))
     (True, False)
     """
     thin = w[0] <= min(THIN * spec.groups, 3 * w[1] * spec.groups) or math.prod(w[2:]) == 1
-    return thin and all(s == 1 for s in spec.stride)
+    small = w[0] * math.prod(input_size) <= FEW_ELEMENTS
+    return (thin or small) and all(s == 1 for s in spec.stride)
 
 
 def _input_grad_rotated(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
@@ -355,24 +414,23 @@ def _input_grad_rotated(grad_output: Array, w: Array, spec: ConvSpec, input_size
 
 def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes) -> Array:
     """dW = dY X^T: grad_output (N, O, *output_size), x (N, C, *input_size) -> (O, C/groups, *kernel_size)."""
-    gs = _grouped(grad_output, spec.groups)
+    gs, channels = _grouped(grad_output, spec.groups), x.shape[1] // spec.groups
     if _is_pointwise(kernel_size, spec):
         return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
+    outputs, w = gs.shape[2], (grad_output.shape[1], channels, *kernel_size)
     # Else to add up a product for each row takes longer than to copy the patches.
-    pays = gs.shape[2] <= FEW_OUTPUTS and math.prod(gs.shape[4:]) >= LONG_ROW
-    if pays and lowers(spec, (grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)):
+    pays = outputs <= FEW_OUTPUTS and math.prod(gs.shape[4:]) >= LONG_ROW
+    if pays and lowers(spec, w, gs.shape[3:]):
         return _weight_grad_lowered(gs, x, kernel_size, spec)
-    columns = _Columns(x, kernel_size, gs.shape[3:], spec)
     # X dY^T is the faster product, but to transpose its result pays only after many positions.
     swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
-    sides = (math.prod(columns.rows[1:]), gs.shape[2]) if swapped else (gs.shape[2], math.prod(columns.rows[1:]))
-    grad = np.zeros((spec.groups, *sides), x.dtype)
-    for box in _image_blocks(x.shape[0], gs.shape[3:], columns.bytes_each, gs.shape[2]):
-        g = _channels_first(gs, box).reshape(spec.groups, gs.shape[2], math.prod(_span(box)))
-        left, right = (columns(box), g) if swapped else (g, columns(box))
+    taps = channels * math.prod(kernel_size)
+    grad = np.zeros((spec.groups, taps, outputs) if swapped else (spec.groups, outputs, taps), x.dtype)
+    for block, columns in _plan(spec, x.shape, w, x.itemsize).columns(x, spec):
+        g = _channels_first(gs, block.box).reshape(spec.groups, outputs, columns.shape[2])
+        left, right = (columns, g) if swapped else (g, columns)
         grad += np.matmul(left, right.swapaxes(1, 2), out=buffer("products", grad.shape, grad.dtype))
-    grad = np.ascontiguousarray(grad.swapaxes(1, 2)) if swapped else grad
-    return grad.reshape(grad_output.shape[1], x.shape[1] // spec.groups, *kernel_size)
+    return np.ascontiguousarray(grad.swapaxes(1, 2) if swapped else grad).reshape(w)
 
 
 def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
