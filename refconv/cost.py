@@ -26,7 +26,11 @@ __all__ = ["Work", "fastest", "rates", "seconds", "work"]
 
 
 ROW = 90  # elements that could be added up in the time it takes to begin a row
+APART = 4  # times as long as neighbours it takes to copy elements that are a kernel apart
 SPECTRA = 2.5  # times as long as in the cache a transform takes among others that fill it
+COLUMNS = 3.5  # times as long as the copy of a patch it takes until it is multiplied
+TILES = 2  # times as long as a transform by itself takes one among the copies of tiles,
+SMALL = 2.2  # and a product of a block of tiles, as long as a large one
 
 
 class Work(NamedTuple):
@@ -34,6 +38,7 @@ class Work(NamedTuple):
 
     products: float = 0  # multiply-adds of matrix products
     moved: float = 0  # elements copied, added or multiplied one by one
+    transformed: float = 0  # elements that come of a product with a matrix of a few rows
     butterflies: float = 0  # elements times the binary logarithm of the transform's length
     calls: float = 0  # of NumPy
 
@@ -54,7 +59,11 @@ class _Shape(NamedTuple):
 
     @property
     def products(self) -> int:
-        return self.batch * self.groups * self.channels * self.outputs * self.taps * self.positions
+        return self.batch * self.kernels * self.positions
+
+    @property
+    def kernels(self) -> int:
+        return self.groups * self.channels * self.outputs * self.taps
 
 
 def _shape(spec: ConvSpec, x: Sizes, w: Sizes) -> _Shape:
@@ -65,31 +74,32 @@ def _shape(spec: ConvSpec, x: Sizes, w: Sizes) -> _Shape:
 def _direct(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     n = _shape(spec, x, w)
     rows = n.batch * n.groups * n.positions // max(1, spec.output_size(x[2:], w[2:])[-1])
-    moved = n.taps * (n.batch * n.groups * n.positions * (n.channels + 2 * n.outputs) + ROW * rows)
-    return Work(n.products if n.channels > 1 else 0, moved, 0, 4 * n.taps)
+    moved = n.taps * (2 * n.batch * n.groups * n.positions * (n.channels + 2 * n.outputs) + ROW * rows)
+    return Work(n.products if n.channels > 1 else 0, moved + APART * n.kernels, calls=4 * n.taps)
 
 
 def _im2col(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     n = _shape(spec, x, w)
     columns = n.batch * n.groups * n.channels * n.positions * n.taps
     if n.taps == 1 and n.positions == n.pixels:
-        return Work(n.products, 0, 0, 4)
+        return Work(n.products, calls=4)
     if im2col.lowers(spec, w, spec.output_size(x[2:], w[2:])):
         rows = n.batch * n.groups * spec.output_size(x[2:], w[2:])[0]
         again = rows * n.channels * n.outputs * n.taps  # kernels arranged anew for each row
-        return Work(n.products, columns // w[2] * spec.stride[0] + columns // 2 + again, 0, 20 + rows / 16)
+        moved = columns // w[2] * spec.stride[0] + columns // 2 + again
+        return Work(n.products, moved, calls=20 + rows / 16)
     # A product with few rows is no faster than reading its columns.
-    return Work(n.products, columns * (2 if n.outputs < 8 else 1), 0, 10 + columns / 2**18)
+    read = columns * (2 if n.outputs < 8 else 1)
+    return Work(n.products, COLUMNS * read, calls=10 + columns / 2**18)
 
 
 def _winograd(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     n, m = _shape(spec, x, w), winograd.tile(spec, x[2:], w[2:])
     size = math.prod(outputs + taps - 1 for outputs, taps in zip(m, w[2:], strict=True))
     tiles = n.batch * math.prod(-(-p // k) for p, k in zip(spec.output_size(x[2:], w[2:]), m, strict=True))
-    products = size * n.groups * n.channels * n.outputs
-    moved = size * (1 + spec.rank) * n.groups * (tiles * (n.channels + n.outputs) + n.channels * n.outputs)
-    # Products of few channels each take longer, and copies of few tiles.
-    return Work(products * tiles, moved * (1 + 16 / n.channels), 0, 150 + n.groups * size / 8)
+    products = size * n.groups * n.channels * n.outputs * tiles
+    elements = size * n.groups * (tiles * (n.channels + n.outputs) + n.channels * n.outputs)
+    return Work(SMALL * products, transformed=TILES * spec.rank * elements, calls=150 + n.groups * size / 8)
 
 
 def _fft(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
@@ -98,7 +108,7 @@ def _fft(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     transforms = n.groups * (n.channels * (tiles + n.outputs) + tiles * n.outputs)
     products = 2 * size * tiles * n.groups * n.channels * n.outputs  # of half as many complex numbers
     butterflies = SPECTRA * size * math.log2(max(2, size)) * transforms
-    return Work(products if n.channels > 1 else 0, 4 * size * transforms, butterflies, 60)
+    return Work(products if n.channels > 1 else 0, 4 * size * transforms, butterflies=butterflies, calls=60)
 
 
 _FORWARD: Mapping[str, Callable[[ConvSpec, Sizes, Sizes], Work]] = {
@@ -138,13 +148,18 @@ def _direct_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tupl
 
 def _im2col_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
     """Columns are added to the input, unless the kernel is rotated; those of the weight's product are read twice."""
-    columns = forward.moved
-    to_input = _im2col(*_gradient(spec, x, w)) if im2col.rotates(spec, w, x[2:]) else forward + Work(moved=3 * columns)
+    n, columns = _shape(spec, x, w), forward.moved / COLUMNS
+    rows = n.taps * n.batch * n.groups * n.channels * n.positions // max(1, spec.output_size(x[2:], w[2:])[-1])
+    to_input = (
+        _im2col(*_gradient(spec, x, w))
+        if im2col.rotates(spec, w, x[2:])
+        else forward + Work(moved=(9 if n.outputs < 8 else 3) * columns + ROW * rows)
+    )
     return to_input, forward + Work(moved=columns)
 
 
 def _winograd_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
-    return _winograd(*_gradient(spec, x, w)), forward._replace(moved=1.6 * forward.moved)
+    return _winograd(*_gradient(spec, x, w)), forward._replace(transformed=1.3 * forward.transformed)
 
 
 def _fft_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[Work, Work]:
@@ -153,7 +168,8 @@ def _fft_gradients(spec: ConvSpec, x: Sizes, w: Sizes, forward: Work) -> tuple[W
     size = math.prod(a + before + after for a, (before, after) in zip(x[2:], spec.padding, strict=True))
     transforms = n.groups * (n.batch * (n.channels + n.outputs) + n.channels * n.outputs)
     products = 2 * size * n.batch * n.groups * n.channels * n.outputs
-    to_weight = Work(products, 4 * size * transforms, SPECTRA * size * math.log2(max(2, size)) * transforms, 60)
+    butterflies = SPECTRA * size * math.log2(max(2, size)) * transforms
+    to_weight = Work(products, 4 * size * transforms, butterflies=butterflies, calls=60)
     return _fft(*_gradient(spec, x, w)), to_weight
 
 
@@ -234,14 +250,16 @@ def _machine() -> str:
 
 def _measured(dtype: np.dtype[Any]) -> Work:
     """About a tenth of a second of each kind of work, on sizes that fit the caches."""
-    square, image = np.ones((384, 384), dtype), np.ones((64, 58, 58), dtype)
+    square, image = np.ones((384, 384), dtype), np.ones((16, 58, 58), dtype)
     windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2)).transpose(0, 3, 4, 1, 2)
     columns, product = np.empty(windows.shape, dtype), np.empty_like(square)
     planes, dot = np.ones((8, 128, 128), dtype), np.ones((2, 2), dtype)
+    few, lines, transformed = np.ones((6, 6), dtype), np.ones((6, 4096), dtype), np.empty((6, 4096), dtype)
     transform = scipy.fft.fftn if dtype.kind == "c" else scipy.fft.rfftn
     return Work(
         products=_time(lambda: np.matmul(square, square, out=product)) / 384**3,
         moved=_time(lambda: np.copyto(columns, windows)) / columns.size,
+        transformed=_time(lambda: np.matmul(few, lines, out=transformed)) / transformed.size,
         butterflies=_time(lambda: transform(planes, axes=(1, 2))) / (planes.size * 14),
         calls=_time(lambda: np.matmul(dot, dot)),
     )

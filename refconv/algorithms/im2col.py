@@ -280,8 +280,10 @@ def lowers(spec: ConvSpec, w: Sizes, output_size: Sizes) -> bool:
     kernels of a group are arranged anew: this pays while they are small, and rows are long.
 
     >>> spec = ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1))
-    >>> lowers(spec, (64, 3, 7, 7), (56, 56)), lowers(spec, (64, 3, 7, 7), (7, 7)), lowers(spec, (64, 64, 3, 3), (56, 56))
-    (True, False, False)
+    >>> lowers(spec, (64, 3, 7, 7), (56, 56)), lowers(spec, (64, 3, 7, 7), (7, 7))
+    (True, False)
+    >>> lowers(spec, (64, 64, 3, 3), (56, 56))
+    False
     """
     size, outputs = math.prod(w) // spec.groups, w[0] // spec.groups
     pays = size <= LOWERED_KERNELS and (outputs <= FEW_OUTPUTS or math.prod(output_size[1:]) >= LONG_ROW)

@@ -27,6 +27,7 @@ Array = NDArray[Any]
 Taps = tuple[tuple[slice, slice], ...]
 
 _NARROW = frozenset(map(numpy_dtype, ("float16", "bfloat16")))
+_FEW_TAPS = 4  # of eight bytes each, that are read as far apart as the stride puts them
 _BLOCK = 2**20  # bytes of input that are worked on at once: what comes of them stays in the cache
 
 
@@ -222,14 +223,18 @@ def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iter
 
     Yields blocks of planes with what their windows give, (planes, *output_size), valid until the next block. All axes
     but the last are folded row by row. The last is folded as if one row followed another in a line: of the windows at
-    every element, those are read that the stride leaves.
+    every element, those are read that the stride leaves. Elements of eight bytes are folded as far apart as the stride
+    puts them, if windows are small.
     """
     (*_, last), output_size, working, (*_, width), _ = _geometry(spec, x.shape[2:])
     bordered, inner = width > last.n, last.inner
+    apart = last.stride > 1 and last.k <= _FEW_TAPS and x.itemsize >= 8
+    if apart:
+        working, bordered = (*working, (spec.rank, last.taps)), False
     planes = _planes(np.ascontiguousarray(x))
     for some in _blocks(planes):
         block = planes[some]
-        shape = (len(block), *output_size[:-1], width)
+        shape = (len(block), *output_size[:-1], last.out if apart else width)
         lines = buffer("pooling lines", shape, x.dtype) if working or bordered else block
         for i, taps in working[:-1]:
             rows = buffer(f"pooling rows {i}", (*shape[: i + 1], *block.shape[i + 1 :]), x.dtype)
@@ -237,11 +242,14 @@ def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iter
             block = rows
         if working:
             i, taps = working[-1]
-            _fold_rows(ufunc, identity, block, i, taps, lines[..., inner])
+            _fold_rows(ufunc, identity, block, i, taps, lines if apart else lines[..., inner])
         elif bordered:
             lines[..., inner] = block
         if bordered:
             lines[..., : inner.start] = lines[..., inner.stop :] = identity
+        if apart:
+            yield some, lines
+            continue
         total = _fold_flat(ufunc, lines.reshape(-1), last.k, last.dilation)
         steps = (*lines.strides[:-1], last.stride * lines.itemsize)
         yield some, np.ndarray((*shape[:-1], last.out), lines.dtype, total, strides=steps)
