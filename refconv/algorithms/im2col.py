@@ -427,21 +427,28 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     # X dY^T is the faster product, but to transpose its result pays only after many positions.
     swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
     taps = channels * math.prod(kernel_size)
-    grad = np.zeros((spec.groups, taps, outputs) if swapped else (spec.groups, outputs, taps), x.dtype)
-    for block, columns in _plan(spec, x.shape, w, x.itemsize).columns(x, spec):
+    shape = (spec.groups, taps, outputs) if swapped else (spec.groups, outputs, taps)
+    plan = _plan(spec, x.shape, w, x.itemsize)
+    grad = np.empty(shape, x.dtype) if plan.blocks else np.zeros(shape, x.dtype)
+    for number, (block, columns) in enumerate(plan.columns(x, spec)):
         g = _channels_first(gs, block.box).reshape(spec.groups, outputs, columns.shape[2])
         left, right = (columns, g) if swapped else (g, columns)
-        grad += np.matmul(left, right.swapaxes(1, 2), out=buffer("products", grad.shape, grad.dtype))
+        product = np.matmul(left, right.swapaxes(1, 2), out=buffer("products", shape, x.dtype) if number else grad)
+        if number:
+            grad += product
     return np.ascontiguousarray(grad.swapaxes(1, 2) if swapped else grad).reshape(w)
 
 
 def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
     """The same where the input is its own matrix of patches: (N, groups, O, *n) and (N, groups, C, *n)."""
-    grad = np.zeros((*gs.shape[1:3], xs.shape[2]), xs.dtype)
-    for g, x in zip(gs, xs, strict=True):
-        flat = math.prod(x.shape[2:])
-        grad += np.matmul(g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat).swapaxes(1, 2))
-    return grad.reshape(grad.shape[0] * grad.shape[1], grad.shape[2], *kernel_size)
+    shape, flat = (*gs.shape[1:3], xs.shape[2]), math.prod(xs.shape[3:])
+    grad = np.empty(shape, xs.dtype) if len(xs) else np.zeros(shape, xs.dtype)
+    for image, (g, x) in enumerate(zip(gs, xs, strict=True)):
+        left, right = g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat).swapaxes(1, 2)
+        product = np.matmul(left, right, out=buffer("products", shape, xs.dtype) if image else grad)
+        if image:
+            grad += product
+    return grad.reshape(shape[0] * shape[1], shape[2], *kernel_size)
 
 
 def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:

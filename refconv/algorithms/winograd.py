@@ -354,13 +354,19 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     tiles = _tiles(_grouped(x, spec.groups), spec.padding, m, tuple(map(len, of_input)), counts, "tiles")
     pieces = _tiles(_grouped(grad_output, spec.groups), ((0, 0),) * rank, m, m, counts, "pieces")
     size, groups, channels, outputs = tiles.shape[:rank], spec.groups, tiles.shape[rank + 1], pieces.shape[rank + 1]
-    grad = np.zeros((*kernel_size, groups, outputs, channels), x.dtype)
     room = _room(size, x.shape[1], x.dtype)
-    for box in _blocks((x.shape[0], *counts), 4 * room):
+    boxes = list(_blocks((x.shape[0], *counts), 4 * room))
+    shape = (*kernel_size, groups, outputs, channels)
+    grad = np.empty(shape, x.dtype) if boxes else np.zeros(shape, x.dtype)
+    for number, box in enumerate(boxes):
         d = _transformed_tiles(of_input, tiles[_space(box)], "tiles").swapaxes(-1, -2)
         for (some,) in _blocks((outputs,), 2 * room):
             g = _transformed_tiles(of_grad, pieces[(*(slice(None),) * (rank + 1), some, *box)], "pieces")
             products = np.matmul(g, d, out=buffer("products", (*g.shape[:-1], channels), x.dtype))
-            grad[..., some, :] += _transformed(to_weight, products, "products")
+            part = _transformed(to_weight, products, "products")
+            if number:
+                grad[..., some, :] += part
+            else:
+                grad[..., some, :] = part
     grad = np.moveaxis(grad, (rank, rank + 1, rank + 2), (0, 1, 2))
     return np.ascontiguousarray(grad).reshape(grad_output.shape[1], channels, *kernel_size)
