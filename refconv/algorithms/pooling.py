@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from refconv.dtypes import numpy_dtype
 from refconv.scratch import buffer
 from refconv.spec import PoolSpec, Sizes
+from refconv.threads import each
 
 __all__ = ["AVG_POOL", "AVG_POOL_BACKWARD", "MAX_POOL", "MAX_POOL_BACKWARD", "Way", "max_pool_indices"]
 
@@ -29,6 +30,7 @@ Taps = tuple[tuple[slice, slice], ...]
 _NARROW = frozenset(map(numpy_dtype, ("float16", "bfloat16")))
 _FEW_TAPS = 4  # of eight bytes each, that are read as far apart as the stride puts them
 _BLOCK = 2**20  # bytes of input that are worked on at once: what comes of them stays in the cache
+_FEW_BLOCKS = 2  # that are not worth a thread of their own
 
 
 class Way(NamedTuple):
@@ -211,29 +213,31 @@ def _planes(x: Array) -> Array:
     return x.reshape(n * c, *size)
 
 
-def _blocks(planes: Array) -> Iterator[slice]:
-    """So many planes at a time that they fit into the cache."""
+def _in_blocks(planes: Array, do: Callable[[slice, Array], object]) -> None:
+    """Call `do` with so many planes at a time that they fit into the cache: which, and what they hold."""
     step = max(1, _BLOCK * len(planes) // max(1, planes.nbytes))
-    for first in range(0, len(planes), step):
-        yield slice(first, first + step)
+    each(
+        lambda first: do(slice(first, first + step), planes[first : first + step]),
+        range(0, len(planes), step),
+        fewest=_FEW_BLOCKS,
+    )
 
 
-def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iterator[tuple[slice, Array]]:
+def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec, put: Callable[[slice, Array], object]) -> None:
     """Fold the taps of the first spatial axis, then of the next: k + k passes where a window has k k cells.
 
-    Yields blocks of planes with what their windows give, (planes, *output_size), valid until the next block. All axes
-    but the last are folded row by row. The last is folded as if one row followed another in a line: of the windows at
-    every element, those are read that the stride leaves. Elements of eight bytes are folded as far apart as the stride
-    puts them, if windows are small.
+    `put` is given some of the planes with what their windows give, (planes, *output_size), valid until it returns. All
+    axes but the last are folded row by row. The last is folded as if one row followed another in a line: of the windows
+    at every element, those are read that the stride leaves. Elements of eight bytes are folded as far apart as the
+    stride puts them, if windows are small.
     """
     (*_, last), output_size, working, (*_, width), _ = _geometry(spec, x.shape[2:])
     bordered, inner = width > last.n, last.inner
     apart = last.stride > 1 and last.k <= _FEW_TAPS and x.itemsize >= 8
     if apart:
         working, bordered = (*working, (spec.rank, last.taps)), False
-    planes = _planes(np.ascontiguousarray(x))
-    for some in _blocks(planes):
-        block = planes[some]
+
+    def fold(some: slice, block: Array) -> None:
         shape = (len(block), *output_size[:-1], last.out if apart else width)
         lines = buffer("pooling lines", shape, x.dtype) if working or bordered else block
         for i, taps in working[:-1]:
@@ -248,11 +252,13 @@ def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec) -> Iter
         if bordered:
             lines[..., : inner.start] = lines[..., inner.stop :] = identity
         if apart:
-            yield some, lines
-            continue
+            put(some, lines)
+            return
         total = _fold_flat(ufunc, lines.reshape(-1), last.k, last.dilation)
         steps = (*lines.strides[:-1], last.stride * lines.itemsize)
-        yield some, np.ndarray((*shape[:-1], last.out), lines.dtype, total, strides=steps)
+        put(some, np.ndarray((*shape[:-1], last.out), lines.dtype, total, strides=steps))
+
+    _in_blocks(_planes(np.ascontiguousarray(x)), fold)
 
 
 def _unfilled(x: Array, spec: PoolSpec) -> Array:
@@ -264,22 +270,23 @@ def max_separable(x: Array, spec: PoolSpec) -> Array:
     wide = _wide(x)
     result = _unfilled(wide, spec)
     planes = _planes(result)
-    for some, largest in _separable(np.maximum, _lowest(wide.dtype), wide, spec):
-        planes[some] = largest
+    _separable(np.maximum, _lowest(wide.dtype), wide, spec, planes.__setitem__)
     return result.astype(x.dtype, copy=False)
 
 
-def _bordered(x: Array, spec: PoolSpec, fill: Any) -> Iterator[tuple[slice, Array]]:
-    """Blocks of planes with their padding: (planes, *widths), valid until the next block."""
+def _bordered(x: Array, spec: PoolSpec, fill: Any, do: Callable[[slice, Array], None]) -> None:
+    """Call `do` with some of the planes and their padding, (planes, *widths), valid until it returns."""
     axes, *_, widths, _ = _geometry(spec, x.shape[2:])
-    planes = _planes(np.ascontiguousarray(x))
-    for some in _blocks(planes):
-        block = planes[some]
-        if widths != planes.shape[1:]:
-            block = buffer("pooling block", (len(block), *widths), x.dtype)
+    inner = _spatial(axis.inner for axis in axes)
+
+    def surround(some: slice, block: Array) -> None:
+        if widths != block.shape[1:]:
+            inside, block = block, buffer("pooling block", (len(block), *widths), x.dtype)
             block.fill(fill)
-            block[_spatial(axis.inner for axis in axes)] = planes[some]
-        yield some, block
+            block[inner] = inside
+        do(some, block)
+
+    _in_blocks(_planes(np.ascontiguousarray(x)), surround)
 
 
 @lru_cache
@@ -311,12 +318,15 @@ def max_doubling(x: Array, spec: PoolSpec) -> Array:
     wide = _wide(x)
     result = _unfilled(wide, spec)
     planes = _planes(result)
-    for some, block in _bordered(wide, spec, _lowest(wide.dtype)):
+
+    def join(some: slice, block: Array) -> None:
         best = block.reshape(-1)
         for i, (shift, _) in enumerate(_joins(spec, block.shape[1:])):
             joined = buffer(f"pooling value {i % 2}", (best.size - shift,), best.dtype)
             best = np.maximum(best[:-shift], best[shift:], out=joined)
         planes[some] = _starts(best, block, spec, planes.shape[1:])
+
+    _bordered(wide, spec, _lowest(wide.dtype), join)
     return result.astype(x.dtype, copy=False)
 
 
@@ -342,8 +352,7 @@ def avg_separable(x: Array, spec: PoolSpec) -> Array:
         np.divide(flat @ np.ones(flat.shape[1], wide.dtype), counts, out=result.reshape(-1))
     else:
         planes = _planes(result)
-        for some, total in _separable(np.add, 0, wide, spec):
-            np.divide(total, counts, out=planes[some])
+        _separable(np.add, 0, wide, spec, lambda some, total: np.divide(total, counts, out=planes[some]))
     return result.astype(x.dtype, copy=False)
 
 
@@ -423,18 +432,21 @@ def _first_inside(spec: PoolSpec, output_size: Sizes, dtype: np.dtype[Any]) -> A
     return first.astype(dtype)
 
 
-def _winners(x: Array, spec: PoolSpec) -> Iterator[tuple[slice, Array, Array]]:
-    """Blocks of planes: which, with their padding, and the tap that holds each window's maximum.
+def _winners(x: Array, spec: PoolSpec, put: Callable[[slice, Array, Array], object]) -> None:
+    """Give `put` some of the planes: which, with their padding, and the tap that holds each window's maximum.
 
     Padding wins only where there is nothing but the lowest number in the window, and then gives way to the first cell.
     """
     output_size = _geometry(spec, x.shape[2:]).output_size
-    for some, block in _bordered(x, spec, _lowest(x.dtype)):
+
+    def win(some: slice, block: Array) -> None:
         tap = _first_maxima(block.reshape(-1), _joins(spec, block.shape[1:]), prod(spec.kernel_size))
         winner = _starts(tap, block, spec, output_size)
         if any(before for before, _ in spec.padding):
             winner = np.maximum(winner, _first_inside(spec, output_size, tap.dtype))
-        yield some, block, winner
+        put(some, block, winner)
+
+    _bordered(x, spec, _lowest(x.dtype), win)
 
 
 @lru_cache(maxsize=16)
@@ -498,8 +510,8 @@ def max_pool_indices(x: Array, spec: PoolSpec) -> NDArray[np.intp]:
     input_size, output_size = x.shape[2:], spec.output_size(x.shape[2:])
     index = np.empty((*x.shape[:2], *output_size), np.intp)
     offsets, origins = _places(spec, input_size, output_size)
-    for some, _, winner in _winners(_wide(x), spec):
-        np.add(np.take(offsets, winner), origins, out=_planes(index)[some])
+    planes = _planes(index)
+    _winners(_wide(x), spec, lambda some, _, winner: np.add(np.take(offsets, winner), origins, out=planes[some]))
     index -= sum(before * prod(input_size[i:]) for i, (before, _) in enumerate(spec.padding, 1))
     holds = np.zeros(output_size, bool)
     for dst, _ in _taps(spec, input_size):
@@ -524,13 +536,16 @@ def max_backward_argmax(g: Array, x: Array, spec: PoolSpec) -> Array:
     wide, axes = _wide(g), _geometry(spec, x.shape[2:]).axes
     grad = np.empty(x.shape, wide.dtype)
     planes, gradients = _planes(grad), _planes(wide)
-    for some, block, winner in _winners(_wide(x), spec):
+
+    def add(some: slice, block: Array, winner: Array) -> None:
         offsets, origins = _places(spec, block.shape[1:], g.shape[2:])
         index = np.take(offsets, winner)
         index += origins
         index += np.arange(0, block.size, block[0].size).reshape(-1, *(1,) * spec.rank)
         sums = _sums_at(index.reshape(-1), gradients[some].reshape(-1), block.size).reshape(block.shape)
         planes[some] = sums[_spatial(axis.inner for axis in axes)]
+
+    _winners(_wide(x), spec, add)
     return grad.astype(x.dtype, copy=False)
 
 
@@ -571,17 +586,18 @@ def avg_backward_spread(g: Array, x: Array, spec: PoolSpec) -> Array:
     wide, counts = _wide(g), _counts(spec, x.shape[2:], _wide(g).dtype)
     grad = np.empty(x.shape, wide.dtype)
     planes, gradients = _planes(grad), _planes(wide)
-    for some in _blocks(planes):
-        part, block = gradients[some], planes[some]
+
+    def spread(some: slice, block: Array) -> None:
+        part = gradients[some]
         if whole:
             block[...] = part / counts
-            continue
+            return
         lines = buffer("pooling lines", (len(part), *output_size[:-1], width + last.k - 1), wide.dtype)
         lines.fill(0)
         np.divide(part, counts, out=lines[..., last.k - 1 : last.k + (last.out - 1) * last.stride : last.stride])
-        spread = _fold_flat(np.add, lines.reshape(-1), last.k, 1)
+        folded = _fold_flat(np.add, lines.reshape(-1), last.k, 1)
         offset = last.before * lines.itemsize
-        shares = np.ndarray((*lines.shape[:-1], last.n), lines.dtype, spread, offset, lines.strides)
+        shares = np.ndarray((*lines.shape[:-1], last.n), lines.dtype, folded, offset, lines.strides)
         for i, taps in reversed(working):
             first = i == working[0][0]
             rows = block if first else buffer(f"pooling rows {i}", (*part.shape[:i], *block.shape[i:]), wide.dtype)
@@ -589,6 +605,8 @@ def avg_backward_spread(g: Array, x: Array, spec: PoolSpec) -> Array:
             shares = rows
         if not working:
             block[...] = shares
+
+    _in_blocks(planes, spread)
     return grad.astype(x.dtype, copy=False)
 
 
