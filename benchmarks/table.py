@@ -5,7 +5,7 @@ python -m benchmarks.table FOLDER [--threads 1 --threads 2] [--layer NAME] [--wr
 Each workload's contenders are interleaved in one process, medians of 11 rounds. Others than PyTorch are measured with
 one thread, on forward calls with batch 1; one that takes more than three times as long as ours is called once and not
 again, three seconds at most. Every contender's result is judged first. What lies in FOLDER already is not measured
-again: what was interrupted goes on. All of it takes ten to twelve minutes on two idle processors. `--write` puts the
+again: what was interrupted goes on. All of it takes half an hour on two idle processors. `--write` puts the
 tables into BENCHMARKS.md.
 """
 
@@ -50,6 +50,7 @@ FEW = ("large",)  # groups that PyTorch takes seconds for: batch 1 only
 GRADIENTS = ("dense", "depthwise", "dilated", "grouped")  # groups whose gradients are measured, with batch 1
 SLOW = 3  # times our time: called once
 PATIENCE = 3.0  # seconds after which a first call is interrupted
+SETTLE = 0.03  # seconds between calls, where there are several threads: OpenBLAS spins as long after its last product
 TRIED = 0.1  # seconds: a first call that takes longer tells enough of how long an algorithm takes
 CLAIMS = {"scipy.signal": Claims(algorithm="fft")}  # it chooses between sums and transforms; others sum
 PARTS = ("forward", "weight", "input", "backward")
@@ -184,7 +185,8 @@ def measure(workload: Workload, part: str, threads: int = 1, rounds: int = ROUND
             seconds[name] = [once]
         else:
             calls[name] = call
-    seconds |= {name: list(times) for name, times in interleaved(calls, rounds).items()}
+    settle = SETTLE if threads > 1 else 0.0
+    seconds |= {name: list(times) for name, times in interleaved(calls, rounds, settle).items()}
     slower = "torch" in seconds and ratio(seconds["torch"], seconds["refconv"]).median < 1
     return {
         "layer": workload.layer,
@@ -275,8 +277,9 @@ def page(rows: list[dict], machine: str) -> str:
         "# Benchmarks",
         "",
         f"How many times as fast as others refconv is: medians of the ratios of {ROUNDS} rounds, interleaved in one "
-        "process, filter transforms counted. `python -m benchmarks.table FOLDER --write` measures them and writes this "
-        "page; `docs/benchmarks.md` has the rest.",
+        f"process (with several threads {SETTLE} s apart), filter transforms counted. "
+        "`python -m benchmarks.table FOLDER --write` measures them and writes this page; `docs/benchmarks.md` has the "
+        "rest.",
         "",
         machine,
         "",
@@ -289,11 +292,12 @@ def page(rows: list[dict], machine: str) -> str:
         mine = [row for row in rows if chosen(row) and speed(row, "torch") is not None]
         if not mine:
             continue
-        cells = []
+        cells, counts = [], []
         for threads in _all(rows, "threads"):
             found = [speed(row, "torch") for row in mine if row["threads"] == threads]
+            counts.append(len(found))
             cells.append(f"{mean(found):.2f}" if found else "-")
-        out.append(f"| {name} | {goal or '-'} | {' | '.join(cells)} | {len(mine)} |")
+        out.append(f"| {name} | {goal or '-'} | {' | '.join(cells)} | {max(counts)} |")
     dense = [row for row in rows if row["group"] == "dense" and row["part"] == "forward" and speed(row, "torch")]
     below = sorted((row for row in dense if speed(row, "torch") < LEAST), key=lambda row: speed(row, "torch"))
     out += ["", f"Dense workloads, forward, below {LEAST}: {len(below)} of {len(dense)}."]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, comb
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -62,11 +62,12 @@ def _rank(n: int, confidence: float) -> int:
     return rank
 
 
-def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, Times]:
+def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, settle: float = 0.0) -> dict[str, Times]:
     """Seconds of each call in each round. In a round every call is timed once, each round beginning with another.
 
     Every call is first made once untimed; a call shorter than a millisecond is repeated, the same number of times in
-    every round, and its time is that of one.
+    every round, and its time is that of one. Each is timed `settle` seconds after the one before it: threads of OpenMP
+    and OpenBLAS wait for more work by spinning, and would take processors from the next call's.
 
     >>> sorted(interleaved({"a": lambda: None, "b": lambda: None}, rounds=2))
     ['a', 'b']
@@ -77,6 +78,7 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS) ->
     for i in range(rounds):
         first = i % len(names)
         for name in names[first:] + names[:first]:
+            sleep(settle)
             times[name][i] = _sample(calls[name], repeats[name])
     return times
 

@@ -1,4 +1,4 @@
-"""Parts on several threads: each done once, what goes wrong is seen, and results do not depend on how many there are."""
+"""Parts on several threads: each done once, what goes wrong is seen, and results the same however many there are."""
 
 import os
 import threading
@@ -74,12 +74,11 @@ def test_a_forked_child_has_threads_of_its_own(several):
     assert os.waitstatus_to_exitcode(status) == 8
 
 
-@pytest.mark.parametrize(
-    "said, expected", [("3", 3), ("", os.cpu_count()), ("0", os.cpu_count()), ("2,1", os.cpu_count())]
-)
-def test_as_many_as_products_take(said, expected, monkeypatch):
+@pytest.mark.parametrize("said", ["3", "", "0", "2,1"])
+def test_as_many_as_products_take(said, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert threads.count.__wrapped__() == expected
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 4}, raising=False)
+    assert threads.count.__wrapped__() == (3 if said == "3" else 2)
 
 
 def test_pooling_gives_the_same_on_any_number_of_threads(several, monkeypatch):

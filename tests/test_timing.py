@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from refconv import timing
 from refconv.timing import ROUNDS, interleaved, ratio
 
 
@@ -66,3 +67,11 @@ def test_short_calls_are_repeated_within_a_sample():
 
     times = interleaved({"a": call}, rounds=1)["a"]
     assert count > 100 and 0 < times[0] < 1e-3
+
+
+def test_each_call_waits_until_the_threads_of_the_one_before_have_settled(monkeypatch):
+    order = []
+    monkeypatch.setattr(timing, "sleep", order.append)
+    monkeypatch.setattr(timing, "_repeats", lambda call: 1)
+    interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2, settle=0.5)
+    assert order == [0.5, "a", 0.5, "b", 0.5, "b", 0.5, "a"]
