@@ -50,7 +50,8 @@ FEW = ("large",)  # groups that PyTorch takes seconds for: batch 1 only
 GRADIENTS = ("dense", "depthwise", "dilated", "grouped")  # groups whose gradients are measured, with batch 1
 SLOW = 3  # times our time: called once
 PATIENCE = 3.0  # seconds after which a first call is interrupted
-SETTLE = 0.03  # seconds between calls, where there are several threads: OpenBLAS spins as long after its last product
+SETTLE = 0.03  # seconds between contenders, where there are several threads: until those of the one before have stopped
+SPINNING = {"OPENBLAS_THREAD_TIMEOUT": "22"}  # OpenBLAS's spin for 2^22 cycles, about as long as OpenMP's, not for 2^26
 TRIED = 0.1  # seconds: a first call that takes longer tells enough of how long an algorithm takes
 CLAIMS = {"scipy.signal": Claims(algorithm="fft")}  # it chooses between sums and transforms; others sum
 PARTS = ("forward", "weight", "input", "backward")
@@ -277,7 +278,7 @@ def page(rows: list[dict], machine: str) -> str:
         "# Benchmarks",
         "",
         f"How many times as fast as others refconv is: medians of the ratios of {ROUNDS} rounds, interleaved in one "
-        f"process (with several threads {SETTLE} s apart), filter transforms counted. "
+        f"process (with several threads {SETTLE} s apart, each after a call untimed), filter transforms counted. "
         "`python -m benchmarks.table FOLDER --write` measures them and writes this page; `docs/benchmarks.md` has the "
         "rest.",
         "",
@@ -392,7 +393,9 @@ def main() -> int:
         layers = [part for name in options.layer for part in ("--layer", name)]
         command = [sys.executable, "-m", "benchmarks.table", str(options.folder), "--measure", str(threads), *layers]
         with pinned(threads):
-            if code := subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode:
+            if code := subprocess.run(
+                command, cwd=ROOT, env={**os.environ, **SPINNING, "PYTHONPATH": str(ROOT)}
+            ).returncode:
                 return code
     rows = [json.loads(path.read_text()) for path in options.folder.glob("*.json")]
     order = list(LAYERS)

@@ -66,8 +66,9 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, se
     """Seconds of each call in each round. In a round every call is timed once, each round beginning with another.
 
     Every call is first made once untimed; a call shorter than a millisecond is repeated, the same number of times in
-    every round, and its time is that of one. Each is timed `settle` seconds after the one before it: threads of OpenMP
-    and OpenBLAS wait for more work by spinning, and would take processors from the next call's.
+    every round, and its time is that of one. With `settle`, each is timed so many seconds after the one before it, and
+    made once untimed just before: threads of OpenMP and OpenBLAS wait for more work by spinning, and would take
+    processors from the next call's, which in turn has to wake its own.
 
     >>> sorted(interleaved({"a": lambda: None, "b": lambda: None}, rounds=2))
     ['a', 'b']
@@ -78,7 +79,9 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, se
     for i in range(rounds):
         first = i % len(names)
         for name in names[first:] + names[:first]:
-            sleep(settle)
+            if settle:
+                sleep(settle)
+                calls[name]()
             times[name][i] = _sample(calls[name], repeats[name])
     return times
 

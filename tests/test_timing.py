@@ -74,4 +74,7 @@ def test_each_call_waits_until_the_threads_of_the_one_before_have_settled(monkey
     monkeypatch.setattr(timing, "sleep", order.append)
     monkeypatch.setattr(timing, "_repeats", lambda call: 1)
     interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2, settle=0.5)
-    assert order == [0.5, "a", 0.5, "b", 0.5, "b", 0.5, "a"]
+    assert order == [0.5, *"aa", 0.5, *"bb", 0.5, *"bb", 0.5, *"aa"]
+    order.clear()
+    interleaved({"a": lambda: order.append("a")}, rounds=2)
+    assert order == ["a", "a"]
