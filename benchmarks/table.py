@@ -51,7 +51,6 @@ GRADIENTS = ("dense", "depthwise", "dilated", "grouped")  # groups whose gradien
 SLOW = 3  # times our time: called once
 PATIENCE = 3.0  # seconds after which a first call is interrupted
 SETTLE = 0.03  # seconds between contenders, where there are several threads: until those of the one before have stopped
-SPINNING = {"OPENBLAS_THREAD_TIMEOUT": "22"}  # OpenBLAS's spin for 2^22 cycles, about as long as OpenMP's, not for 2^26
 TRIED = 0.1  # seconds: a first call that takes longer tells enough of how long an algorithm takes
 CLAIMS = {"scipy.signal": Claims(algorithm="fft")}  # it chooses between sums and transforms; others sum
 PARTS = ("forward", "weight", "input", "backward")
@@ -393,9 +392,7 @@ def main() -> int:
         layers = [part for name in options.layer for part in ("--layer", name)]
         command = [sys.executable, "-m", "benchmarks.table", str(options.folder), "--measure", str(threads), *layers]
         with pinned(threads):
-            if code := subprocess.run(
-                command, cwd=ROOT, env={**os.environ, **SPINNING, "PYTHONPATH": str(ROOT)}
-            ).returncode:
+            if code := subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode:
                 return code
     rows = [json.loads(path.read_text()) for path in options.folder.glob("*.json")]
     order = list(LAYERS)

@@ -38,6 +38,7 @@ EXCERPTS = 4  # of each result, of every call
 # A product reaches at least 80 % of what the processor can do: 90 % and more [Goto & van de Geijn 2008, section 7].
 REACHED = 0.8
 BEST = "refconv-fastest"  # of our references
+SPINNING = {"OPENBLAS_THREAD_TIMEOUT": "22"}  # 2^22 cycles, a few milliseconds; by itself 2^26
 EXIT_CODES = {"timed": 0, "refused": 1, "nothing": 5}
 
 
@@ -91,14 +92,16 @@ class Bench:
 def pinned(threads: int) -> Iterator[None]:
     """Processes started inside have so many threads, on as many processors where the system can say so.
 
-    Raises ValueError where there are fewer.
+    Between two products OpenBLAS's threads spin for as long as OpenMP's, not a tenth of a second, which they would take
+    from whoever is timed next. Raises ValueError where there are fewer processors.
     """
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
+    variables = dict.fromkeys(names, str(threads)) | SPINNING
+    before = {name: os.environ.get(name) for name in variables}
     processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     if not 1 <= threads <= len(processors):
         raise ValueError(f"--threads is {threads}, but must be from 1 to {len(processors)}, the processors there are")
-    os.environ.update(dict.fromkeys(names, str(threads)))
+    os.environ.update(variables)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(processors)[-threads:])
     try:

@@ -280,6 +280,7 @@ def test_processors_are_pinned(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with pinned(1):
         assert len(os.sched_getaffinity(0)) == 1 and os.environ["OMP_NUM_THREADS"] == "1"
+        assert int(os.environ["OPENBLAS_THREAD_TIMEOUT"]) < 26  # what OpenBLAS takes by itself: a tenth of a second
     assert os.sched_getaffinity(0) == before and "OMP_NUM_THREADS" not in os.environ
     with pytest.raises(ValueError, match="--threads is 4096, but must be from 1 to"), pinned(4096):
         pass
