@@ -125,18 +125,27 @@ def test_lowering_one_axis_less_gives_the_same(spec, lowered, monkeypatch):
         assert np.array_equal(im2col.weight_grad(y, x, spec, kernel), direct.weight_grad(y, x, spec, kernel))
 
 
-@pytest.mark.parametrize("budget", [1, 2000, 2**22])
+@pytest.mark.parametrize("budget", [2000, 2**13, 2**14, 2**22])
 @pytest.mark.parametrize("spec", [PLAIN, ODD, APART], ids=str)
 def test_a_product_for_each_image_gives_the_same(spec, budget, monkeypatch):
-    """Where kernels are small and rows short: many outputs for each group, or they would be lowered."""
+    """Where kernels are small and rows short, with many outputs for each group, or they would be lowered.
+
+    An image whose patches are more than a block is cut like any other.
+    """
     monkeypatch.setattr(im2col, "BLOCK_BYTES", budget)
-    counts, images = [], im2col._conv_images
+    counts, images, sizes, buffer = [], im2col._conv_images, [], im2col.buffer
     monkeypatch.setattr(im2col, "_conv_images", lambda *about: counts.append(1) or images(*about))
+    monkeypatch.setattr(
+        im2col, "buffer", lambda name, shape, dtype: sizes.append((name, shape)) or buffer(name, shape, dtype)
+    )
+    patches = 4 * 3 * 2 * 8 * np.prod(spec.output_size((7, 6), (3, 2)))
     for groups in (1, 2):
         spec = ConvSpec(spec.stride, spec.padding, spec.dilation, groups)
         x, w = draw((5, 4, 7, 6)), draw((10, 4 // groups, 3, 2), 1)
         assert np.array_equal(im2col.conv(x, w, spec), direct.conv(x, w, spec))
-    assert len(counts) == 2
+    assert len(counts) == (2 if patches <= budget else 0)
+    fewest = 10 * 4 * 6 * 8  # bytes of the patches of as many positions as there are outputs
+    assert max(8 * np.prod(shape) for name, shape in sizes if name == "columns") <= max(budget, fewest)
 
 
 @pytest.mark.parametrize("lowered", [0, 10**6])

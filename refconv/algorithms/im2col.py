@@ -136,6 +136,7 @@ class _Plan(NamedTuple):
     output_size: Sizes
     grouped: Sizes  # the input's shape as (N, groups, C/groups, *input_size)
     windows: tuple[Sizes, Sizes]  # shape and strides of a view of the padded input
+    patches: int  # elements of those of one image
     blocks: tuple[_Block, ...]
 
     def view(self, x: Array, spec: ConvSpec) -> Array:
@@ -166,7 +167,8 @@ def _plan(spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> _Plan:
             first = first * n + part.start
         matrix = (groups, math.prod(rows[1:]), math.prod(span))
         blocks.append(_Block(box, (slice(None),) * (2 + rank) + box, (*rows, *span), matrix, first))
-    return _Plan(output_size, grouped, _window_view(padded, strides, kernel_size, output_size, spec), tuple(blocks))
+    view = _window_view(padded, strides, kernel_size, output_size, spec)
+    return _Plan(output_size, grouped, view, math.prod(rows) * math.prod(output_size), tuple(blocks))
 
 
 def patches(x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
@@ -235,7 +237,7 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
         np.matmul(kernels, xs.reshape(*xs.shape[:3], flat), out=y.reshape(*y.shape[:3], flat))
     elif lowers(spec, w.shape, output_size):
         _conv_lowered(x, w, spec, y)
-    elif x.shape[0] > 1 and kernels[0].size <= LOWERED_KERNELS and math.prod(output_size) < MERGED_POSITIONS:
+    elif _by_image(x.shape[0], kernels[0].size, plan.patches * x.itemsize, output_size):
         _conv_images(kernels, plan.view(x, spec), y)
     else:
         for block, columns in plan.columns(x, spec):
@@ -331,6 +333,12 @@ def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -
             (*copy.strides[:2], step * copy.strides[2], positions * x.itemsize, x.itemsize),
         )
         yield box, matrices
+
+
+def _by_image(batch: int, kernels: int, bytes_each: int, output_size: Sizes) -> bool:
+    """Whether several images of small outputs meet small kernels, and the patches of one fit into a block."""
+    small = kernels <= LOWERED_KERNELS and math.prod(output_size) < MERGED_POSITIONS
+    return batch > 1 and small and bytes_each <= BLOCK_BYTES
 
 
 def _conv_images(kernels: Array, windows: Array, y: Array) -> None:
