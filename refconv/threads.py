@@ -24,7 +24,7 @@ def count() -> int:
     >>> count() >= 1
     True
     """
-    said = os.environ.get("OMP_NUM_THREADS", "")
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # after the comma: of threads within threads
     if said.isdigit() and int(said):
         return int(said)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
