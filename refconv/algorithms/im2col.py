@@ -436,27 +436,33 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
     taps = channels * math.prod(kernel_size)
     shape = (spec.groups, taps, outputs) if swapped else (spec.groups, outputs, taps)
-    plan = _plan(spec, x.shape, w, x.itemsize)
-    grad = np.empty(shape, x.dtype) if plan.blocks else np.zeros(shape, x.dtype)
-    for number, (block, columns) in enumerate(plan.columns(x, spec)):
-        g = _channels_first(gs, block.box).reshape(spec.groups, outputs, columns.shape[2])
-        left, right = (columns, g) if swapped else (g, columns)
-        product = np.matmul(left, right.swapaxes(1, 2), out=buffer("products", shape, x.dtype) if number else grad)
-        if number:
-            grad += product
+
+    def factors() -> Iterator[tuple[Array, Array]]:
+        for block, columns in _plan(spec, x.shape, w, x.itemsize).columns(x, spec):
+            g = _channels_first(gs, block.box).reshape(spec.groups, outputs, columns.shape[2])
+            yield (columns, g) if swapped else (g, columns)
+
+    grad = _summed(factors(), shape, x.dtype)
     return np.ascontiguousarray(grad.swapaxes(1, 2) if swapped else grad).reshape(w)
+
+
+def _summed(factors: Iterable[tuple[Array, Array]], shape: Sizes, dtype: np.dtype[Any]) -> Array:
+    """The sum of A B^T over pairs of factors; the first product is written where it stays."""
+    total, number = np.empty(shape, dtype), -1
+    for number, (left, right) in enumerate(factors):
+        product = np.matmul(left, right.swapaxes(1, 2), out=buffer("products", shape, dtype) if number else total)
+        if number:
+            total += product
+    if number < 0:
+        total.fill(0)
+    return total
 
 
 def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
     """The same where the input is its own matrix of patches: (N, groups, O, *n) and (N, groups, C, *n)."""
-    shape, flat = (*gs.shape[1:3], xs.shape[2]), math.prod(xs.shape[3:])
-    grad = np.empty(shape, xs.dtype) if len(xs) else np.zeros(shape, xs.dtype)
-    for image, (g, x) in enumerate(zip(gs, xs, strict=True)):
-        left, right = g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat).swapaxes(1, 2)
-        product = np.matmul(left, right, out=buffer("products", shape, xs.dtype) if image else grad)
-        if image:
-            grad += product
-    return grad.reshape(shape[0] * shape[1], shape[2], *kernel_size)
+    flat, shape = math.prod(xs.shape[3:]), (*gs.shape[1:3], xs.shape[2])
+    pairs = ((g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat)) for g, x in zip(gs, xs, strict=True))
+    return _summed(pairs, shape, xs.dtype).reshape(shape[0] * shape[1], shape[2], *kernel_size)
 
 
 def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
