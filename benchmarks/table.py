@@ -12,6 +12,7 @@ tables into BENCHMARKS.md.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -195,6 +196,7 @@ def measure(workload: Workload, part: str, threads: int = 1, rounds: int = ROUND
         "batch": workload.shapes["input"][0],
         "dtype": workload.dtype,
         "threads": threads,
+        "revision": _revision(),
         "method": way,
         "seconds": seconds,
         "reasons": reasons,
@@ -281,7 +283,7 @@ def page(rows: list[dict], machine: str) -> str:
         "`python -m benchmarks.table FOLDER --write` measures them and writes this page; `docs/benchmarks.md` has the "
         "rest.",
         "",
-        machine,
+        f"Revision {', '.join(_all(rows, 'revision'))}; {machine}",
         "",
         "## Beside PyTorch, geometric means",
         "",
@@ -299,8 +301,10 @@ def page(rows: list[dict], machine: str) -> str:
             cells.append(f"{mean(found):.2f}" if found else "-")
         out.append(f"| {name} | {goal or '-'} | {' | '.join(cells)} | {max(counts)} |")
     dense = [row for row in rows if row["group"] == "dense" and row["part"] == "forward" and speed(row, "torch")]
-    below = sorted((row for row in dense if speed(row, "torch") < LEAST), key=lambda row: speed(row, "torch"))
-    out += ["", f"Dense workloads, forward, below {LEAST}: {len(below)} of {len(dense)}."]
+    for threads in _all(dense, "threads"):
+        speeds = [speed(row, "torch") for row in dense if row["threads"] == threads]
+        below = sum(found < LEAST for found in speeds)
+        out += ["", f"Dense workloads, forward, below {LEAST} with {_threads(threads)}: {below} of {len(speeds)}."]
     out += ["", "## Beside others, forward with batch 1", "", "| other | workloads | geometric mean | slowest |"]
     out.append("|---|---|---|---|")
     for other in OTHERS:
@@ -360,11 +364,17 @@ def machine() -> str:
     versions = [
         f"{name} {metadata.version(name)}" for name in ("numpy", *dict.fromkeys(NEEDS.values())) if find_spec(name)
     ]
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     return (
-        f"Revision {commit.stdout.strip()}, {models[0] if models else platform.machine()} ({wide}), {os.cpu_count()} "
-        f"processors, {platform.system()}; Python {platform.python_version()}, {', '.join(versions)}."
+        f"{models[0] if models else platform.machine()} ({wide}), {os.cpu_count()} processors, {platform.system()}; "
+        f"Python {platform.python_version()}, {', '.join(versions)}."
     )
+
+
+@functools.cache
+def _revision() -> str:
+    """The commit that is measured, as a row keeps it: a table may be gone on with after a change."""
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 # --------------------------------------------------------------------------------------------------- the command

@@ -92,7 +92,7 @@ def _row(layer, part="forward", dtype="float32", threads=1, batch=1, **seconds):
     times = {name.replace("_", "."): [value] * 11 for name, value in seconds.items()}
     about = {"layer": layer, "group": LAYERS[layer].group, "part": part, "batch": batch, "dtype": dtype}
     about |= {"method": "", "reasons": {"onnx": "has no groups"}, "lines": []}
-    return {**about, "threads": threads, "seconds": times}
+    return {**about, "threads": threads, "revision": "abc" * threads, "seconds": times}
 
 
 def test_means_are_of_what_they_say():
@@ -115,10 +115,11 @@ def test_means_are_of_what_they_say():
     assert "| weight gradient | 1.3 | 1.30 | - | 1 |" in text
     assert "| large kernels, forward | 10.0 | 40.00 | - | 1 |" in text
     assert "| max pooling, forward | 4.0 | 5.00 | - | 1 |" in text and "input gradient" not in text
-    assert "Dense workloads, forward, below 0.75: 1 of 4." in text
+    assert "Dense workloads, forward, below 0.75 with 1 thread: 1 of 3." in text
+    assert "Dense workloads, forward, below 0.75 with 2 threads: 0 of 1." in text
     assert "| jax.lax | 1 | 3.00 | 3.00 lenet-c3 float32 |" in text
     assert "| lenet-c3 | 1 | forward | float32 | 1 | 1000.000 | 8.00 | 3.00 |" in text
-    assert "- onnx: has no groups" in text and "A machine." in text
+    assert "- onnx: has no groups" in text and "Revision abc, abcabc; A machine." in text
 
 
 def _sleeping(seconds):
