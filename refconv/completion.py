@@ -52,9 +52,9 @@ def _mark(parser: argparse.ArgumentParser, shtab: Any) -> None:
             for command in action.choices.values():
                 _mark(command, shtab)
         elif action.metavar in ("FILE", "PATH", "TARGET"):
-            action.complete = shtab.FILE  # type: ignore[attr-defined]
+            action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab reads it
         elif action.metavar == "FOLDER":
-            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # shtab reads it
         elif action.choices is None and "|" in str(action.metavar):
             action.choices = str(action.metavar).split("|")
         elif "--operation" in action.option_strings:

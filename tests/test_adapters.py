@@ -65,7 +65,7 @@ def test_what_is_missing_is_said(monkeypatch):
 
 def test_torch_has_every_operation_but_two():
     """Twelve forward ones; of nine of them the gradient, by automatic differentiation."""
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     subject = ADAPTERS["torch"]()
     assert {op.name for op in subject.operations} == set(OPERATIONS) - {"convolve", "correlate"}
     assert len(subject.operations) == 21 and len(subject.functions) == 12

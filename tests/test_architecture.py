@@ -124,7 +124,7 @@ def test_imports_point_down(path):
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "algorithms").glob("[a-z]*.py")), ids=_name)
 def test_algorithms_stand_alone(path):
-    """An algorithm imports facts and memory only: no other algorithm, nothing of the judge."""
+    """An algorithm imports facts, memory and threads only: no other algorithm, nothing of the judge."""
     assert {_part(n) for n in _imports(path)} <= {"", "dtypes", "scratch", "spec", "threads"}
 
 

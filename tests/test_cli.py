@@ -222,7 +222,7 @@ def test_a_missing_array_library_says_how_to_get_it(here, capfd, monkeypatch):
 
 def test_a_device_that_is_not_there(here, capfd):
     """What the library says of the device is passed on."""
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     assert cli.main(["check", CONV, "--array", "torch", "--device", "nonsense"]) == 4
     assert "'nonsense'" in _one_line(capfd.readouterr().err, "refconv: --device")
 
@@ -417,7 +417,7 @@ def test_an_interrupt_ends_cleanly(tmp_path, body, found):
 
 def test_a_terminal_gets_a_bar_and_colour(tmp_path):
     """A bar that goes away, a coloured verdict, a table that fits the window."""
-    pty = pytest.importorskip("pty")
+    pty = pytest.importorskip("pty", reason="this platform has no terminals")
     (tmp_path / "subject.py").write_text(SIGNAL.format(body=WRONG))
     program = (
         "import sys; from refconv import cli, options; options.PROFILES['quick'] = 1; "

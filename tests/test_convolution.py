@@ -110,7 +110,7 @@ def operands(row):
 
 @pytest.mark.parametrize(("row", "method"), list(offered("conv{}d")))
 def test_forward_agrees_with_pytorch(row, method):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     rank, x, w, arguments = operands(row)
     bias = draw(w.shape[0], 3)
     expected = getattr(torch.nn.functional, f"conv{rank}d")(*map(torch.tensor, (x, w, bias)), **arguments)
@@ -120,7 +120,7 @@ def test_forward_agrees_with_pytorch(row, method):
 
 @pytest.mark.parametrize(("row", "method"), list(offered("conv{}d_backward")))
 def test_gradients_agree_with_pytorch(row, method):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     rank, x, w, arguments = operands(row)
     tensors = [torch.tensor(a, requires_grad=True) for a in (x, w, np.zeros(w.shape[0]))]
     y = getattr(torch.nn.functional, f"conv{rank}d")(*tensors, **arguments)
@@ -133,7 +133,7 @@ def test_gradients_agree_with_pytorch(row, method):
 
 @pytest.mark.parametrize(("row", "method"), list(offered("conv_transpose{}d")))
 def test_transposed_agrees_with_pytorch(row, method):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     rank, x, w, arguments = operands(row)
     x = draw((x.shape[0], w.shape[0], *(3,) * rank), 5)
     extra = tuple(max(s, d) - 1 for s, d in zip(arguments["stride"], arguments["dilation"], strict=True))
@@ -198,7 +198,7 @@ def test_words_for_padding_and_the_odd_element():
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 def test_padding_modes_agree_with_pytorch(mode):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     x, w = draw((2, 3, 5, 6)), draw((2, 3, 3, 3), 1)
     layer = torch.nn.Conv2d(3, 2, 3, padding=(2, 3), padding_mode=mode, bias=False, dtype=torch.float64)
     layer.weight.data = torch.tensor(w)

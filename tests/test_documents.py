@@ -916,7 +916,7 @@ def test_s18_backward_pass_of_a_small_network(way):
 
 def test_s18_a_step_of_sgd_as_pytorch_takes_it():
     """S18: loss, gradients and the parameters after a step are PyTorch's in float64; nothing rounds."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     network = Network(("direct", "int64"))
     gradients = network.gradients()
     ours = (network.error**2).sum() / 2
@@ -953,7 +953,7 @@ LAYERS = {  # in_channels, out_channels, kernel_size, size of the input, argumen
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_s20_conv2d_as_a_user_of_pytorch_calls_it(label, bias):
     """S20: torch.nn.Conv2d with every argument that the notes list, forward and backward, whole numbers."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     channels, out, kernel_size, size, arguments = LAYERS[label]
     layer = torch.nn.Conv2d(channels, out, kernel_size, bias=bias, dtype=torch.float64, **arguments)
     with torch.no_grad():

@@ -17,7 +17,7 @@ from refconv.dtypes import format_of, numpy_dtype
 from refconv.spec import KINDS, OPERATIONS, Case
 from refconv.strategies import DTYPES, Scope, plan
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
 
 
 def work(case):

@@ -48,8 +48,8 @@ def test_the_documents_matrices_entry_by_entry():
 
 
 def test_patches_and_fold_agree_with_pytorch():
-    functional = pytest.importorskip("torch.nn.functional")
-    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torch.nn.functional", reason="pip install 'refconv[torch]'")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     spec, x = ConvSpec((2, 1), ((1, 1), (2, 2)), (1, 2)), draw((2, 3, 6, 5))
     arguments = {"dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
     columns = im2col.patches(x, (3, 2), spec)

@@ -237,7 +237,7 @@ def test_the_loss_of_large_logits():
 
 def test_running_statistics_are_pytorchs():
     """S19: mean and unbiased variance of the batch, mixed in; whole numbers and momentum 1/2, so nothing rounds."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     x = np.array([1.0, 3, 5, 7, 2, 2, 4, 4]).reshape(2, 2, 2)  # variances 20 / 3 and 4 / 3 of four values each
     x = np.concatenate([x, x + 2])[..., None]
     theirs = torch.nn.BatchNorm2d(2, momentum=0.5, dtype=torch.float64)
@@ -254,7 +254,7 @@ def test_running_statistics_are_pytorchs():
 
 def test_descent_is_pytorchs():
     """S17: three steps with momentum, dyadic numbers: bit for bit."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
     random = np.random.default_rng(0)
     values = {"w": random.integers(-9, 9, 5).astype(float)}
     tensor = torch.tensor(values["w"], requires_grad=True)

@@ -16,7 +16,7 @@ from refconv.receptive import taps
 from refconv.signal import correlate
 from refconv.spec import pool_spec
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
 
 WAYS = {
     "max_pool": MAX_POOL,

@@ -18,7 +18,7 @@ from refconv.spec import (
     transposed_spec,
 )
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
 
 
 def ident(call):

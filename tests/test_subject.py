@@ -359,7 +359,7 @@ conv2d.refconv = {"array": "torch", "algorithm": "winograd(2,3)"}
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch")
+    return pytest.importorskip("torch", reason="pip install 'refconv[torch]'")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
