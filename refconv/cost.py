@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.fft
 
-from refconv import files
+from refconv import files, threads
 from refconv.algorithms import ALGORITHMS, choose, fft, im2col, winograd
 from refconv.spec import OPERATIONS, ConvSpec, Sizes
 
@@ -30,6 +30,7 @@ APART = 4  # times as long as neighbours it takes to copy elements that are a ke
 SPECTRA = 2.5  # times as long as in the cache a transform takes among others that fill it
 COLUMNS = 3.5  # times as long as the copy of a patch it takes until it is multiplied
 TILES = 2  # times as long as a transform by itself takes one among the copies of tiles,
+HANDED = 5e-5  # seconds that it takes to hand a part to another thread
 SMALL = 2.2  # and a product of a block of tiles, as long as a large one
 
 
@@ -181,9 +182,15 @@ _GRADIENTS: Mapping[str, Callable[[ConvSpec, Sizes, Sizes, Work], tuple[Work, Wo
 }
 
 
-def seconds(work: Work, prices: Work) -> float:
-    """What a work costs at the prices of one unit of each kind."""
-    return float(sum(amount * price for amount, price in zip(work, prices, strict=True)))
+def seconds(work: Work, prices: Work, number: int = 1) -> float:
+    """What a work costs at the prices of one unit of each kind; all but the calls shared by a number of threads.
+
+    >>> round(seconds(Work(products=1e9, calls=50), Work(products=2e-11, calls=1e-6), number=2), 6)
+    0.01005
+    """
+    calls = work.calls * prices.calls
+    alone = float(sum(amount * price for amount, price in zip(work, prices, strict=True))) - calls
+    return calls + alone / max(1, min(number, int(alone / HANDED)))
 
 
 def fastest(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dtype[Any]) -> str:
@@ -194,17 +201,17 @@ def fastest(name: str, spec: ConvSpec, shapes: tuple[Sizes, Sizes], dtype: np.dt
     x, w = shapes
     if dtype.kind == "i" or 0 in x or 0 in w:
         return choose(name, spec, shapes, dtype)
-    return _cheapest(name, spec, x, w, dtype, rates(_name(dtype)))
+    return _cheapest(name, spec, x, w, dtype, rates(_name(dtype)), threads.count())
 
 
 _name = functools.cache(lambda dtype: str(dtype.name))
 
 
 @functools.lru_cache(1024)
-def _cheapest(name: str, spec: ConvSpec, x: Sizes, w: Sizes, dtype: np.dtype[Any], prices: Work) -> str:
+def _cheapest(name: str, spec: ConvSpec, x: Sizes, w: Sizes, dtype: np.dtype[Any], prices: Work, number: int) -> str:
     """The choice, remembered: to count the work takes as long as a small convolution."""
     able = (row for row in _FORWARD if not ALGORITHMS[row].refuses(name, spec, x[2:], w[2:], dtype))
-    return min(able, key=lambda row: seconds(work(row, name, spec, x, w), prices))
+    return min(able, key=lambda row: seconds(work(row, name, spec, x, w), prices, number))
 
 
 # ---------------------------------------------------------------------------------------------------- the prices
@@ -216,7 +223,7 @@ def rates(dtype: str) -> Work:
 
     The file lies in the user's folder for caches. Where it cannot be written they are measured once a process.
     """
-    path = _cache_folder() / f"rates-{dtype}-{_machine()}.json"
+    path = _cache_folder() / f"prices-{dtype}-{_machine()}.json"
     try:
         prices = Work(*map(float, json.loads(path.read_text())))
         if all(0 < price < 1 for price in prices):
@@ -242,12 +249,12 @@ def _cache_folder() -> Path:
 
 
 def _machine() -> str:
-    """What a price depends on: processor, number of threads, and the library that multiplies."""
-    threads = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
-    facts = [platform.machine(), platform.processor(), platform.node(), str(os.cpu_count()), *threads, np.__version__]
+    """What a price depends on: processor, and the library that multiplies."""
+    facts = [platform.machine(), platform.processor(), platform.node(), str(os.cpu_count()), np.__version__]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
 
 
+@threads.alone()
 def _measured(dtype: np.dtype[Any]) -> Work:
     """About a tenth of a second of each kind of work, on sizes that fit the caches."""
     square, image = np.ones((384, 384), dtype), np.ones((16, 58, 58), dtype)

@@ -21,6 +21,7 @@ LAYERS = {
     "timing": 0,
     "scratch": 0,
     "threads": 0,
+    "blocks": 0,
     "messages": 0,
     "interpreter": 0,
     "claims": 2,
@@ -124,8 +125,8 @@ def test_imports_point_down(path):
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "algorithms").glob("[a-z]*.py")), ids=_name)
 def test_algorithms_stand_alone(path):
-    """An algorithm imports facts, memory and threads only: no other algorithm, nothing of the judge."""
-    assert {_part(n) for n in _imports(path)} <= {"", "dtypes", "scratch", "spec", "threads"}
+    """An algorithm imports facts, boxes, memory and threads only: no other algorithm, nothing of the judge."""
+    assert {_part(n) for n in _imports(path)} <= {"", "blocks", "dtypes", "scratch", "spec", "threads"}
 
 
 def test_exact_values_share_no_code_with_the_algorithms():

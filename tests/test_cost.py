@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(folder):
 
 def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(folder):
     path, _ = folder
-    (path / f"rates-float32-{cost._machine()}.json").mkdir(parents=True)
+    (path / f"prices-float32-{cost._machine()}.json").mkdir(parents=True)
     assert cost.rates("float32") == TYPICAL
     assert len(list(path.iterdir())) == 1
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from refconv.algorithms import direct, im2col
+from refconv.blocks import boxes, span
 from refconv.spec import ConvSpec
 
 PLAIN = ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1))
@@ -105,7 +106,7 @@ def test_both_gradients_are_that_of_the_definition(thin, padding, monkeypatch):
 def test_blocks_tile_their_box_in_contiguous_runs(room):
     sizes = (3, 4, 3)
     place = np.arange(36).reshape(sizes)
-    runs = [place[box].ravel() for box in im2col._blocks(sizes, room)]
+    runs = [place[box].ravel() for box in boxes(sizes, room)]
     assert np.array_equal(np.concatenate(runs), np.arange(36))
     assert all(run.size <= max(1, room) for run in runs)
 
@@ -163,5 +164,5 @@ def test_patches_are_never_made_all_at_once(lowered, monkeypatch):
 
 def test_a_block_is_no_smaller_than_the_kernels_it_meets():
     """They are arranged anew for each product, which of few patches would be most of its time."""
-    positions = [np.prod(im2col._span(box)) for box in im2col._image_blocks(1, (40, 40), im2col.BLOCK_BYTES // 10, 80)]
+    positions = [np.prod(span(box)) for box in im2col._image_blocks(1, (40, 40), im2col.BLOCK_BYTES // 10, 80, 1)]
     assert positions == [80] * 20

@@ -1,23 +1,41 @@
 """Parts on several threads: each done once, what goes wrong is seen, and results the same however many there are."""
 
+import gc
 import os
 import threading
+import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 
-from refconv import threads
-from refconv.algorithms import pooling
-from refconv.spec import pool_spec
+from refconv import scratch, threads
+from refconv.algorithms import ALGORITHMS, direct, fft, im2col, pooling, winograd
+from refconv.spec import ConvSpec, pool_spec
+
+PLAIN = ConvSpec((1, 1), ((1, 1), (1, 0)), (1, 1))
+LAYERS = [
+    (PLAIN, (1, 3, 40, 37), (5, 3, 3, 3)),
+    (PLAIN, (5, 4, 9, 7), (6, 4, 3, 2)),
+    (ConvSpec((1, 1), ((1, 1), (1, 1)), (1, 1), 4), (2, 4, 33, 36), (8, 1, 3, 3)),
+    (ConvSpec((2, 1), ((2, 3), (0, 1)), (1, 2), 2), (3, 6, 17, 16), (4, 3, 4, 2)),
+    (ConvSpec((1, 1), ((0, 0), (0, 0)), (1, 1)), (3, 8, 6, 5), (7, 8, 1, 1)),
+    (ConvSpec((3,), ((4, 0),), (1,)), (1, 2, 300), (1, 2, 9)),
+]
+ABLE = [
+    pytest.param(row, layer, id=f"{name}-{number}")
+    for name, row in ALGORITHMS.items()
+    for number, layer in enumerate(LAYERS)
+    if not row.refuses("conv2d", layer[0], layer[1][2:], layer[2][2:], np.dtype("float64"))
+]
 
 
 @pytest.fixture(params=[1, 2, 5])
 def several(request, monkeypatch):
-    monkeypatch.setattr(threads, "count", lambda: request.param)
-    threads._pool.cache_clear()
-    yield request.param
-    threads._pool().shutdown()
-    threads._pool.cache_clear()
+    """So many threads, whatever the work is worth."""
+    monkeypatch.setattr(threads._OPENBLAS, "threads", lambda: request.param)
+    monkeypatch.setattr(threads, "WORTH", 1)
+    return request.param
 
 
 @pytest.mark.parametrize("fewest", [1, 4, 100])
@@ -78,7 +96,7 @@ def test_a_forked_child_has_threads_of_its_own(several):
 def test_as_many_as_products_take(said, expected, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 4, 5}, raising=False)
-    assert threads.count.__wrapped__() == expected
+    assert threads._allowed.__wrapped__() == expected
 
 
 def test_pooling_gives_the_same_on_any_number_of_threads(several, monkeypatch):
@@ -96,3 +114,177 @@ def test_pooling_gives_the_same_on_any_number_of_threads(several, monkeypatch):
         assert np.array_equal(pooling.max_backward_argmax(g, x, spec), taps, equal_nan=True)
         spread = pooling.avg_backward_convolution(g, x, spec)
         assert np.array_equal(pooling.avg_backward_spread(g, x, spec), spread, equal_nan=True)
+
+
+def draw(shape, seed=0):
+    return np.random.default_rng(seed).integers(-8, 9, shape).astype("float64")
+
+
+@pytest.mark.parametrize(("row", "layer"), ABLE)
+@pytest.mark.parametrize("block", [2000, 2**21])
+def test_convolutions_give_the_same_on_any_number_of_threads(several, row, layer, block, monkeypatch):
+    spec, x, w = layer
+    xs, ws = draw(x), draw(w, 1)
+    y = direct.conv(xs, ws, spec)
+    for module in (im2col, winograd):
+        monkeypatch.setattr(module, "BLOCK_BYTES", block)
+    monkeypatch.setattr(im2col, "LOWERED_BYTES", block)
+    monkeypatch.setattr(im2col, "LONG_ROW", 30)
+    monkeypatch.setattr(winograd, "PRODUCT_SIZE", 1)
+    monkeypatch.setattr(fft, "BLOCK", block)
+    im2col._plan.cache_clear()
+    assert np.array_equal(np.rint(row.conv(xs, ws, spec)), y)
+    to_input = direct.input_grad(y, ws, spec, x[2:])
+    assert np.array_equal(np.rint(row.input_grad(y, ws, spec, x[2:])), to_input)
+    to_weight = direct.weight_grad(y, xs, spec, w[2:])
+    assert np.array_equal(np.rint(row.weight_grad(y, xs, spec, w[2:])), to_weight)
+    im2col._plan.cache_clear()
+
+
+def test_the_definition_gives_the_same_on_any_number_of_threads(several, monkeypatch):
+    """The others are held to it."""
+    for spec, x, w in LAYERS:
+        xs, ws = draw(x), draw(w, 1)
+        found = []
+        for number in (several, 1):
+            monkeypatch.setattr(threads._OPENBLAS, "threads", lambda number=number: number)
+            y = direct.conv(xs, ws, spec)
+            found.append((y, direct.input_grad(y, ws, spec, x[2:]), direct.weight_grad(y, xs, spec, w[2:])))
+        assert all(map(np.array_equal, *found))
+
+
+@pytest.mark.parametrize(("row", "layer"), ABLE)
+def test_no_call_takes_more_than_it_is_said_to_need_on_any_number_of_threads(several, row, layer):
+    spec, x, w = layer
+    xs, ws = draw(x), draw(w, 1)
+    y = direct.conv(xs, ws, spec)
+    for kind, call in {
+        "conv": lambda: row.conv(xs, ws, spec),
+        "input_grad": lambda: row.input_grad(y, ws, spec, x[2:]),
+        "weight_grad": lambda: row.weight_grad(y, xs, spec, w[2:]),
+    }.items():
+        scratch.forget()
+        threads._pool.cache_clear()  # new ones have nothing kept
+        tracemalloc.start()
+        result = call()
+        used = tracemalloc.get_traced_memory()[1] - result.nbytes
+        tracemalloc.stop()
+        assert used <= row.needs(kind, spec, x, w, 8), kind
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((7, 5), (5, 3)), ((2, 5), (5, 9)), ((3, 1, 4), (2, 3, 4, 6)), ((2, 1, 9, 4), (3, 4, 1)), ((1, 0), (0, 4))],
+)
+def test_a_shared_product_is_the_product(several, a, b):
+    left, right = draw(a), draw(b, 1)
+    out = np.full((left @ right).shape, np.nan)
+    assert threads.multiply(left, right, out) is out
+    assert np.array_equal(out, left @ right)
+
+
+def test_a_part_shares_nothing_further(several):
+    """Threads that wait for others of a pool that has no more would wait for ever."""
+    counts, where = [], []
+
+    def inner(part):
+        where.append(threading.current_thread())
+
+    def outer(part):
+        counts.append(threads.count())
+        here = len(where)
+        threads.each(inner, range(6))
+        if several == 1:
+            assert len(where) == here + 6
+
+    threads.each(outer, range(8))
+    assert counts == [1] * 8
+    assert len(where) == 48
+    assert threads.count() == several
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """One that multiplies with 4 threads."""
+    held = threads._OpenBLAS()
+    held.numbers = [4]
+    held.get, held.set = lambda: held.numbers[-1], held.numbers.append
+    monkeypatch.setattr(threads, "_OPENBLAS", held)
+    return held
+
+
+def test_the_library_is_held_to_one_thread_and_let_go(library):
+    with threads.alone():
+        assert (library.get(), threads.count()) == (1, 4)
+        with threads.alone():
+            assert library.get() == 1
+        assert library.get() == 1
+    assert (library.get(), threads.count()) == (4, 4)
+    with pytest.raises(ValueError, match="mine"), threads.alone():
+        raise ValueError("mine")
+    assert library.get() == 4
+
+
+def test_calls_that_overlap_hold_the_library_until_the_last_is_done(library):
+    """Each would otherwise put back what it found, which was the other's."""
+    first, second = threads.alone(), threads.alone()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    assert library.get() == 1
+    second.__exit__()
+    assert library.get() == 4
+
+
+def test_what_the_user_asked_of_the_library_stays(library):
+    library.set(1)
+    with threads.alone():
+        assert threads.count() == 1
+    assert library.get() == 1
+    library.set(3)
+    seen = []
+    threads.each(lambda part: seen.append(library.get()), range(6))
+    assert seen == [1] * 6
+    assert (library.get(), threads.count()) == (3, 3)
+
+
+def test_products_that_the_library_would_share_are_held(library, monkeypatch):
+    seen = []
+    monkeypatch.setattr(threads.np, "matmul", lambda a, b, out: seen.append(library.get()) or out)
+    few, many = np.ones((2, 2)), np.ones((80, 80))
+    threads.multiply(few, few, few)
+    threads.multiply(many, many, many)
+    assert seen == [4, 1]
+
+
+def test_a_child_forked_amid_a_call_has_the_whole_library(library):
+    library.hold()
+    library.forked()
+    assert (library.get(), library.calls) == (4, 0)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) == 1, reason="there is no other processor"
+)
+def test_other_threads_keep_off_the_processor_of_the_first(monkeypatch):
+    monkeypatch.setattr(threads._OPENBLAS, "threads", lambda: 4)
+    mine, here, seen = os.sched_getaffinity(0), threading.current_thread(), {}
+    threads.each(lambda part: seen.setdefault(threading.current_thread(), os.sched_getaffinity(0)), range(10))
+    assert seen.pop(here) == mine
+    assert len(seen) >= 1
+    assert all(allowed < mine and len(allowed) == len(mine) - 1 for allowed in seen.values())
+
+
+def test_nothing_of_a_call_is_kept(several):
+    """A thread that waits for its next part holds nothing of the last."""
+
+    class Thing:
+        pass
+
+    thing = Thing()
+    gone = weakref.ref(thing)
+    threads.each(lambda part, thing=thing: None, range(10))
+    del thing
+    gc.collect()
+    threads.each(lambda part: None, range(10))  # by now all threads have come back for more
+    assert gone() is None

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv import threads
+from refconv.blocks import Box, boxes
 from refconv.spec import ConvSpec, Sizes
 
 __all__ = ["conv", "input_grad", "input_grad_rot180", "needs", "weight_grad"]
@@ -22,6 +24,7 @@ Array = NDArray[Any]
 Slices = tuple[slice, ...]
 
 OVERHEAD = 2**16  # bytes of Python objects and of NumPy's own buffers
+ELEMENT = 16  # multiply-adds that take as long as to read an element and to add to another
 
 
 def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
@@ -73,11 +76,17 @@ def _mix(matrix: Array, x: Array) -> Array:
     return mixed.reshape(*x.shape[:2], matrix.shape[1], *x.shape[3:])
 
 
+def _parts(groups: int, channels: int, outputs: int, w: Sizes) -> list[Box]:
+    """Boxes over (groups, channels), one for each thread: of so many outputs, each a sum by a weight of shape w."""
+    work = outputs * math.prod(w[2:]) * (w[1] + ELEMENT)
+    return boxes((groups, channels), max(1, groups * channels), threads.several(work))
+
+
 def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
     """The most bytes that a call allocates beside its operands and result; x and w are the convolution's shapes."""
     positions = x[0] * math.prod(spec.output_size(x[2:], w[2:]))
     products = x[0] * math.prod(w[:2]) if kind == "weight_grad" else 0  # of one tap, for each image
-    return OVERHEAD + itemsize * (2 * (w[0] + x[1]) * positions + math.prod(w) + products)
+    return OVERHEAD + itemsize * (2 * (w[0] + threads.count() * x[1]) * positions + math.prod(w) + products)
 
 
 def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
@@ -92,8 +101,13 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
     output_size = spec.output_size(input_size, kernel_size)
     matrices, xs = _grouped_kernel(w, spec.groups), _grouped(x, spec.groups)
     y = np.zeros((x.shape[0], spec.groups, w.shape[0] // spec.groups, *output_size), x.dtype)
-    for tap, outputs, inputs in _taps(spec, input_size, output_size, kernel_size):
-        y[_space(outputs)] += _mix(matrices[tap], xs[_space(inputs)])
+
+    def add(part: Box) -> None:
+        rows, some = y[:, part[0], part[1]], xs[:, part[0]]
+        for tap, outputs, inputs in _taps(spec, input_size, output_size, kernel_size):
+            rows[_space(outputs)] += _mix(matrices[tap][part], some[_space(inputs)])
+
+    threads.each(add, _parts(y.shape[1], y.shape[2], y.size, w.shape))
     return y.reshape(x.shape[0], w.shape[0], *output_size)
 
 
@@ -106,8 +120,13 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     matrices = _grouped_kernel(w, spec.groups).swapaxes(-1, -2)  # (*k, groups, C/groups, O/groups)
     gs = _grouped(grad_output, spec.groups)
     grad = np.zeros((gs.shape[0], spec.groups, w.shape[1], *input_size), gs.dtype)
-    for tap, outputs, inputs in _taps(spec, input_size, grad_output.shape[2:], w.shape[2:]):
-        grad[_space(inputs)] += _mix(matrices[tap], gs[_space(outputs)])
+
+    def add(part: Box) -> None:
+        rows, some = grad[:, part[0], part[1]], gs[:, part[0]]
+        for tap, outputs, inputs in _taps(spec, input_size, grad_output.shape[2:], w.shape[2:]):
+            rows[_space(inputs)] += _mix(matrices[tap][part], some[_space(outputs)])
+
+    threads.each(add, _parts(grad.shape[1], grad.shape[2], gs.size, w.shape))
     return grad.reshape(gs.shape[0], spec.groups * w.shape[1], *input_size)
 
 
@@ -119,13 +138,17 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     gs, xs = _grouped(grad_output, spec.groups), _grouped(x, spec.groups)
     shape = (spec.groups, gs.shape[2], xs.shape[2])
     grad = np.zeros((*shape, *kernel_size), x.dtype)
-    for tap, outputs, inputs in _taps(spec, x.shape[2:], grad_output.shape[2:], kernel_size):
-        g, seen = gs[_space(outputs)], xs[_space(inputs)]
-        positions = math.prod(g.shape[3:])
-        products = np.matmul(  # (N, groups, O/groups, C/groups)
-            g.reshape(*g.shape[:3], positions), seen.reshape(*seen.shape[:3], positions).swapaxes(-1, -2)
-        )
-        grad[_space(tap)] = products.sum(axis=0)
+
+    def add(part: Box) -> None:
+        for tap, outputs, inputs in _taps(spec, x.shape[2:], grad_output.shape[2:], kernel_size):
+            g, seen = gs[:, part[0], part[1]][_space(outputs)], xs[:, part[0]][_space(inputs)]
+            positions = math.prod(g.shape[3:])
+            products = np.matmul(  # (N, groups, O/groups, C/groups)
+                g.reshape(*g.shape[:3], positions), seen.reshape(*seen.shape[:3], positions).swapaxes(-1, -2)
+            )
+            grad[part][_space(tap)] = products.sum(axis=0)
+
+    threads.each(add, _parts(gs.shape[1], gs.shape[2], gs.size, (gs.shape[1], xs.shape[2], *kernel_size)))
     return grad.reshape(grad_output.shape[1], xs.shape[2], *kernel_size)
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from refconv import threads
+from refconv.blocks import Box, boxes
 from refconv.spec import ConvSpec, Pairs, Sizes
 
 __all__ = ["conv", "input_grad", "needs", "refuses", "tiling", "transform_size", "weight_grad"]
@@ -21,6 +23,7 @@ __all__ = ["conv", "input_grad", "needs", "refuses", "tiling", "transform_size",
 Array = NDArray[Any]
 
 OVERHEAD = 2**17  # bytes of Python objects and of NumPy's own buffers
+BLOCK = 2**17
 TILES = (32, 64, 128, 256, 512, 1024)  # lengths of a tile worth trying, besides the whole axis
 
 
@@ -175,11 +178,12 @@ def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
 
 
 def _bytes(x: Sizes, w: Sizes, itemsize: int) -> int:
-    """What the spectra of tiles, kernels and products hold, with the copies of them that lie beside for a moment."""
+    """What the spectra of all kernels hold, and of a block for each thread, with the copies that lie beside."""
     lengths = _tiling(x[3:], w[3:], x, w)
     tiles = _count(lengths, x[3:], w[3:], x[0])
     (groups, outputs, channels), size = w[:3], math.prod(lengths[:-1]) * (lengths[-1] + 2)
-    return 4 * size * itemsize * groups * (tiles * channels + outputs * channels + tiles * outputs)
+    block = max(2 * BLOCK, size * (channels + outputs))
+    return itemsize * (size * groups * outputs * (channels + 2 * tiles) + 4 * threads.count() * block)
 
 
 def _correlate(x: Array, w: Array) -> Array:
@@ -190,12 +194,25 @@ def _correlate(x: Array, w: Array) -> Array:
         return np.zeros((x.shape[0], *w.shape[:2], *dense), x.dtype)
     lengths = _tiling(x.shape[3:], extent, x.shape, w.shape)
     tiles, counts = _tiles(x, lengths, extent)
-    # Conjugated twice, so that a complex kernel is itself not conjugated.
-    kernel = np.conj(_forward(np.conj(w), lengths))
-    y = _inverse(_contract(_forward(tiles, lengths), kernel), lengths, x.dtype)
-    y = y[_space(slice(0, t - e + 1) for t, e in zip(lengths, extent, strict=True))]
-    valid: Array = _joined(y, counts)[_space(slice(0, n) for n in dense)]
-    return valid
+    (groups, outputs, channels), count = w.shape[:3], tiles.shape[0]
+    last = lengths[-1] if x.dtype.kind == "c" else lengths[-1] // 2 + 1
+    kernels = np.empty((*w.shape[:3], *lengths[:-1], last), np.result_type(x.dtype, np.complex64))
+    y = np.empty((count, groups, outputs, *(t - e + 1 for t, e in zip(lengths, extent, strict=True))), x.dtype)
+    valid = _space(slice(0, step) for step in y.shape[3:])
+
+    def transform(part: Box) -> None:
+        # Conjugated twice, so that a complex kernel is itself not conjugated.
+        np.conj(_forward(np.conj(w[part]), lengths), out=kernels[part])
+
+    def convolve(part: Box) -> None:
+        products = _contract(_forward(tiles[part], lengths), kernels[part[1]])
+        y[part] = _inverse(products, lengths, x.dtype)[valid]
+
+    number, room = threads.several(_cost(lengths, x.shape[3:], extent, x.shape, w.shape)), BLOCK // math.prod(lengths)
+    threads.each(transform, boxes((groups, outputs), room // channels, number))
+    threads.each(convolve, boxes((count, groups), room // (channels + outputs), number))
+    joined: Array = _joined(y, counts)[_space(slice(0, n) for n in dense)]
+    return joined
 
 
 def _grouped(x: Array, groups: int) -> Array:

@@ -1,8 +1,8 @@
 """Convolution as one matrix product with the patches of the input (im2col); the gradient folds them back (col2im).
 
 The patches of a whole input are `prod(kernel_size)` times as large as the input, so they are made block by block
-into one buffer that stays in the cache. The border is materialised: an infinite weight over a padded tap
-gives NaN.
+into one buffer that stays in the cache, of each thread its own. The border is materialised: an infinite weight over a
+padded tap gives NaN.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv import threads
+from refconv.blocks import Box, boxes, span
 from refconv.scratch import buffer, strided
 from refconv.spec import ConvSpec, Sizes
 
 __all__ = ["conv", "fold", "input_grad", "lowers", "needs", "patches", "rotates", "weight_grad"]
 
 Array = NDArray[Any]
-Box = tuple[slice, ...]
 
 OVERHEAD = 2**16  # bytes of Python objects and of NumPy's own buffers
 BLOCK_BYTES = 2**21  # of patches at a time: they stay in the caches until they are multiplied
@@ -34,6 +35,7 @@ LOWERED_BYTES = 2**20  # of rows at a time, which are read several times
 FEW_OUTPUTS = 4  # of a group: a product with so few rows is no faster for having many columns,
 LONG_ROW = 32  # other products are slow with fewer columns
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
+PATCH = 16  # multiply-adds that take as long as to copy an element of a patch
 
 
 def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
@@ -77,37 +79,18 @@ def _window_view(
     )
 
 
-def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
-    """Boxes of at most `room` elements that tile `sizes`, each one contiguous in row-major order."""
-    if 0 < math.prod(sizes) <= room:
-        yield tuple(slice(0, n) for n in sizes)
-        return
-    room, steps = max(1, room), []
-    for n in reversed(sizes):
-        steps.append(max(1, min(n, room)))
-        room //= steps[-1]
-    axes = [
-        [slice(start, min(start + step, n)) for start in range(0, n, step)]
-        for n, step in zip(sizes, reversed(steps), strict=True)
-    ]
-    yield from itertools.product(*axes)
-
-
-def _image_blocks(batch: int, output_size: Sizes, bytes_each: int, outputs: int) -> Iterator[Box]:
+def _image_blocks(batch: int, output_size: Sizes, bytes_each: int, outputs: int, number: int) -> list[Box]:
     """Boxes over (N, *output_size) whose patches fit the budget; large images are never merged.
 
     A box has no fewer positions than a group has output channels, so that its patches are no fewer than the kernels:
-    to arrange these for a product takes as long as to arrange as many patches.
+    to arrange these for a product takes as long as to arrange as many patches. Nor has it fewer for being one of a
+    `number` of threads': these share the kernels then.
     """
     room = max(BLOCK_BYTES // max(1, bytes_each), outputs)
     positions = math.prod(output_size)
     if positions >= MERGED_POSITIONS:
         room = min(room, positions)
-    return _blocks((batch, *output_size), room)
-
-
-def _span(box: Box) -> Sizes:
-    return tuple(s.stop - s.start for s in box)
+    return boxes((batch, *output_size), room, number if batch * positions >= number * outputs else 1)
 
 
 def _grouped(x: Array, groups: int) -> Array:
@@ -143,30 +126,35 @@ class _Plan(NamedTuple):
         """All windows of the input, in its padded form: (groups, C/groups, *kernel_size, N, *output_size)."""
         return strided(_padded(x.reshape(self.grouped), spec), *self.windows)
 
-    def columns(self, x: Array, spec: ConvSpec) -> Iterator[tuple[_Block, Array]]:
-        """Each block with its patches, which are valid until the next: (groups, C/groups prod(k), positions)."""
-        windows = self.view(x, spec)
-        for block in self.blocks:
-            columns = buffer("columns", block.shape, x.dtype)
-            np.copyto(columns, windows[block.windows])
-            yield block, columns.reshape(block.matrix)
+
+def _columns(windows: Array, block: _Block) -> Array:
+    """The patches of a block, valid until this thread's next: (groups, C/groups prod(k), positions)."""
+    columns = buffer("columns", block.shape, windows.dtype)
+    np.copyto(columns, windows[block.windows])
+    return columns.reshape(block.matrix)
+
+
+def _work(spec: ConvSpec, x: Sizes, w: Sizes) -> int:
+    """What it takes, in multiply-adds."""
+    return x[0] * math.prod(spec.output_size(x[2:], w[2:])) * math.prod(w[1:]) * (w[0] + PATCH * spec.groups)
 
 
 @functools.lru_cache(64)
-def _plan(spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> _Plan:
-    """That of a convolution of these shapes: to work it out takes as long as the product of a small one."""
+def _plan(spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int, count: int) -> _Plan:
+    """That of these shapes for a count of threads: to work it out takes as long as the product of a small one."""
     kernel_size, groups, rank = w[2:], spec.groups, spec.rank
     output_size = spec.output_size(x[2:], kernel_size)
     grouped, rows = (x[0], groups, x[1] // groups, *x[2:]), (groups, w[1], *kernel_size)
     padded = (*grouped[:3], *_padded_size(spec, x[2:]))
     strides = tuple(math.prod(padded[axis + 1 :]) * itemsize for axis in range(len(padded)))
     blocks = []
-    for box in _image_blocks(x[0], output_size, math.prod(rows) * itemsize, w[0] // groups):
-        span, first = _span(box), 0
+    number = min(count, threads.several(_work(spec, x, w)))
+    for box in _image_blocks(x[0], output_size, math.prod(rows) * itemsize, w[0] // groups, number):
+        size, first = span(box), 0
         for part, n in zip(box[1:], output_size, strict=True):
             first = first * n + part.start
-        matrix = (groups, math.prod(rows[1:]), math.prod(span))
-        blocks.append(_Block(box, (slice(None),) * (2 + rank) + box, (*rows, *span), matrix, first))
+        matrix = (groups, math.prod(rows[1:]), math.prod(size))
+        blocks.append(_Block(box, (slice(None),) * (2 + rank) + box, (*rows, *size), matrix, first))
     view = _window_view(padded, strides, kernel_size, output_size, spec)
     return _Plan(output_size, grouped, view, math.prod(rows) * math.prod(output_size), tuple(blocks))
 
@@ -227,21 +215,21 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
     >>> conv(np.arange(4.0).reshape(1, 1, 4), np.ones((1, 1, 2)), ConvSpec((1,), ((0, 0),), (1,)))
     array([[[1., 3., 5.]]])
     """
-    plan, groups = _plan(spec, x.shape, w.shape, x.itemsize), spec.groups
+    plan, groups = _plan(spec, x.shape, w.shape, x.itemsize, threads.count()), spec.groups
     output_size = plan.output_size
     kernels = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))
     y = np.empty((x.shape[0], groups, kernels.shape[1], *output_size), x.dtype)
     if _is_pointwise(w.shape[2:], spec):  # the input is its own matrix of patches
         flat = math.prod(output_size)
         xs = _grouped(x, groups)
-        np.matmul(kernels, xs.reshape(*xs.shape[:3], flat), out=y.reshape(*y.shape[:3], flat))
+        threads.multiply(kernels, xs.reshape(*xs.shape[:3], flat), y.reshape(*y.shape[:3], flat))
     elif lowers(spec, w.shape, output_size):
         _conv_lowered(x, w, spec, y)
     elif _by_image(x.shape[0], kernels[0].size, plan.patches * x.itemsize, output_size):
         _conv_images(kernels, plan.view(x, spec), y)
     else:
-        for block, columns in plan.columns(x, spec):
-            _multiply(kernels, columns, y, block)
+        windows = plan.view(x, spec)
+        threads.each(lambda block: _multiply(kernels, _columns(windows, block), y, block), plan.blocks)
     return y.reshape(x.shape[0], w.shape[0], *output_size)
 
 
@@ -255,9 +243,8 @@ def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
     if kind == "input_grad":  # the output's gradient is padded, or the input's folded
         padded += batch * w[0] * math.prod(n + e - 1 for n, e in zip(x[2:], spec.extent(w[2:]), strict=True))
         sides = (w[0] // spec.groups, w[1], x[2:])
-    return OVERHEAD + itemsize * (
-        padded + 2 * y + 4 * math.prod(w) + block + _lowered_room(spec, batch, *sides, w[2:], itemsize)
-    )
+    each_thread = block + 2 * math.prod(w) + _lowered_room(spec, batch, *sides, w[2:], itemsize)
+    return OVERHEAD + itemsize * (padded + 2 * y + 2 * math.prod(w) + threads.count() * each_thread)
 
 
 def _lowered_room(
@@ -297,16 +284,24 @@ def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array) -> None:
     kernels = w.reshape(spec.groups, y.shape[2], *w.shape[1:]).swapaxes(2, 3)  # the first axis' taps before channels
     kernels = kernels.reshape(*kernels.shape[:2], math.prod(w.shape[1:]))
     rows = y.reshape(*y.shape[:4], math.prod(y.shape[4:]))
-    for (images, groups, some), matrices in _lowered(x, w.shape[2:], y.shape[3:], spec):
-        np.matmul(kernels[groups, None], matrices, out=rows[images, groups, :, some].swapaxes(2, 3))
+    matrices, parts = _lowered(x, w.shape, spec)
+
+    def multiply(box: Box) -> None:
+        images, groups, some = box
+        np.matmul(kernels[groups, None], matrices(box), out=rows[images, groups, :, some].swapaxes(2, 3))
+
+    threads.each(multiply, parts)
 
 
-def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -> Iterator[tuple[Box, Array]]:
-    """The matrix of each row of outputs, (N, groups, rows, k_1 C prod(k_2 ...), positions), box by box.
+def _lowered(x: Array, w: Sizes, spec: ConvSpec) -> tuple[Callable[[Box], Array], list[Box]]:
+    """What gives the matrix of each row of outputs in a box over (N, groups, rows), and the boxes.
 
-    Lowered along all axes but the first [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]: with the input's
-    rows outermost the taps of the first axis are neighbours already, so that the matrices are overlapping views.
+    (N, groups, rows, k_1 C prod(k_2 ...), positions), valid until this thread's next; w is the weight's shape. Lowered
+    along all axes but the first [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]: with the input's rows
+    outermost the taps of the first axis are neighbours already, so that the matrices are overlapping views.
     """
+    kernel_size, output_size = w[2:], spec.output_size(x.shape[2:], w[2:])
+    number = threads.several(_work(spec, x.shape, w))
     x = _padded(_grouped(x, spec.groups), spec)
     taps, step = kernel_size[0], spec.stride[0]
     image, group, channel, row, *space = x.strides
@@ -322,17 +317,19 @@ def _lowered(x: Array, kernel_size: Sizes, output_size: Sizes, spec: ConvSpec) -
     positions = math.prod(output_size[1:])
     height = math.prod(lines.shape[3:]) // max(1, positions)
     room = LOWERED_BYTES // max(1, height * positions * step * x.itemsize)
-    for box in _blocks((*x.shape[:2], output_size[0]), room):
+
+    def matrices(box: Box) -> Array:
         images, groups, rows = box
         part = lines[images, groups, rows.start * step : (rows.stop - 1) * step + taps]
         copy = buffer("columns", part.shape, x.dtype)
         np.copyto(copy, part)
-        matrices = strided(
+        return strided(
             copy,
             (*copy.shape[:2], rows.stop - rows.start, taps * height, positions),
             (*copy.strides[:2], step * copy.strides[2], positions * x.itemsize, x.itemsize),
         )
-        yield box, matrices
+
+    return matrices, boxes((*x.shape[:2], output_size[0]), room, number)
 
 
 def _by_image(batch: int, kernels: int, bytes_each: int, output_size: Sizes) -> bool:
@@ -348,13 +345,17 @@ def _conv_images(kernels: Array, windows: Array, y: Array) -> None:
     """
     rank = y.ndim - 3
     windows = np.moveaxis(windows, 2 + rank, 0)
-    room = max(1, BLOCK_BYTES * len(windows) // max(1, windows.nbytes))
-    for start in range(0, len(windows), room):
-        some = slice(start, start + room)
+    room = BLOCK_BYTES * len(windows) // max(1, windows.nbytes)
+
+    def multiply(box: Box) -> None:
+        (some,) = box
         columns = buffer("columns", windows[some].shape, y.dtype)
         np.copyto(columns, windows[some])
         matrices = columns.reshape(*columns.shape[:2], kernels.shape[2], math.prod(y.shape[3:]))
         np.matmul(kernels, matrices, out=y[some].reshape(*matrices.shape[:2], kernels.shape[1], matrices.shape[3]))
+
+    work = windows.size * (kernels.shape[1] + PATCH)
+    threads.each(multiply, boxes((len(windows),), room, threads.several(work)))
 
 
 def _is_pointwise(kernel_size: Sizes, spec: ConvSpec) -> bool:
@@ -365,10 +366,12 @@ def _multiply(kernels: Array, columns: Array, y: Array, block: _Block) -> None:
     """Write kernels @ columns to a box of y (N, groups, O, *output_size); straight there if it is one image's."""
     images = block.box[0]
     if images.stop - images.start > 1:
-        _channels_first(y, block.box)[...] = np.matmul(kernels, columns).reshape(*y.shape[1:3], *_span(block.box))
+        products = buffer("products", (*kernels.shape[:2], columns.shape[2]), y.dtype)
+        threads.multiply(kernels, columns, products)
+        _channels_first(y, block.box)[...] = products.reshape(*y.shape[1:3], *span(block.box))
         return
     image = y[images.start].reshape(*y.shape[1:3], math.prod(y.shape[3:]))
-    np.matmul(kernels, columns, out=image[..., block.first : block.first + columns.shape[-1]])
+    threads.multiply(kernels, columns, image[..., block.first : block.first + columns.shape[-1]])
 
 
 def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) -> Array:
@@ -380,15 +383,26 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
     if rotates(spec, w.shape, input_size):
         return _input_grad_rotated(grad_output, w, spec, input_size)
     kernel_size, groups, batch = w.shape[2:], spec.groups, grad_output.shape[0]
-    rows = (groups, w.shape[1], *kernel_size)
+    taps = math.prod(kernel_size)
     transposed = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
     gs = _grouped(grad_output, groups)
     grad = np.zeros((groups, w.shape[1], batch, *_padded_size(spec, input_size)), gs.dtype)
-    for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize, gs.shape[2]):
-        g = _channels_first(gs, box).reshape(groups, gs.shape[2], math.prod(_span(box)))
-        columns = buffer("columns", (groups, math.prod(rows[1:]), g.shape[2]), gs.dtype)
-        columns = np.matmul(transposed, g, out=columns).reshape(*rows, *_span(box))
-        _scatter(grad[:, :, box[0]], np.moveaxis(columns, (0, 1), (spec.rank, spec.rank + 1)), box[1:], spec)
+
+    def add(part: Box) -> None:
+        """The gradient of some channels: no two threads add to the same place."""
+        some, channels = part
+        rows = (*span(part), *kernel_size)
+        kernels = transposed[some, channels.start * taps : channels.stop * taps]
+        for box in _image_blocks(batch, gs.shape[3:], math.prod(rows) * gs.itemsize, gs.shape[2], 1):
+            g = _channels_first(gs[:, some], box).reshape(rows[0], gs.shape[2], math.prod(span(box)))
+            columns = buffer("columns", (*kernels.shape[:2], g.shape[2]), gs.dtype)
+            columns = threads.multiply(kernels, g, columns).reshape(*rows, *span(box))
+            taps_first = np.moveaxis(columns, (0, 1), (spec.rank, spec.rank + 1))
+            _scatter(grad[(*part, box[0])], taps_first, box[1:], spec)
+
+    positions = batch * math.prod(gs.shape[3:])
+    work = positions * math.prod(w.shape[1:]) * (w.shape[0] + 2 * PATCH * groups)
+    threads.each(add, boxes((groups, w.shape[1]), groups * w.shape[1], threads.several(work)))
     inner = np.moveaxis(grad[_inner(spec, input_size)], 2, 0)
     return np.ascontiguousarray(inner).reshape(batch, groups * w.shape[1], *input_size)
 
@@ -437,41 +451,65 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     taps = channels * math.prod(kernel_size)
     shape = (spec.groups, taps, outputs) if swapped else (spec.groups, outputs, taps)
 
-    def factors() -> Iterator[tuple[Array, Array]]:
-        for block, columns in _plan(spec, x.shape, w, x.itemsize).columns(x, spec):
+    plan = _plan(spec, x.shape, w, x.itemsize, threads.count())
+    windows = plan.view(x, spec)
+
+    def factors(blocks: Sequence[_Block]) -> Iterator[tuple[Array, Array]]:
+        for block in blocks:
+            columns = _columns(windows, block)
             g = _channels_first(gs, block.box).reshape(spec.groups, outputs, columns.shape[2])
             yield (columns, g) if swapped else (g, columns)
 
-    grad = _summed(factors(), shape, x.dtype)
+    runs = threads.shares(plan.blocks, threads.several(_work(spec, x.shape, w)))
+    grad = _totalled([functools.partial(factors, blocks) for blocks in runs], shape, x.dtype)
     return np.ascontiguousarray(grad.swapaxes(1, 2) if swapped else grad).reshape(w)
 
 
-def _summed(factors: Iterable[tuple[Array, Array]], shape: Sizes, dtype: np.dtype[Any]) -> Array:
-    """The sum of A B^T over pairs of factors; the first product is written where it stays."""
-    total, number = np.empty(shape, dtype), -1
+def _totalled(sums: Sequence[Callable[[], Iterable[tuple[Array, Array]]]], shape: Sizes, dtype: np.dtype[Any]) -> Array:
+    """The sum of A B^T over all pairs of factors, of which each thread adds up those of one of the given `sums`."""
+    totals = np.empty((max(1, len(sums)), *shape), dtype)
+    if not sums:
+        totals.fill(0)
+    threads.each(lambda i: _add_up(sums[i](), totals[i]), range(len(sums)))
+    first: Array = totals[0]
+    for total in totals[1:]:
+        first += total
+    return first
+
+
+def _add_up(factors: Iterable[tuple[Array, Array]], total: Array) -> None:
+    """Write the sum of A B^T over pairs of factors, of which there is one at least; the first straight there."""
     for number, (left, right) in enumerate(factors):
-        product = np.matmul(left, right.swapaxes(1, 2), out=buffer("products", shape, dtype) if number else total)
+        out = buffer("products", total.shape, total.dtype) if number else total
+        threads.multiply(left, right.swapaxes(1, 2), out)
         if number:
-            total += product
-    if number < 0:
-        total.fill(0)
-    return total
+            total += out
 
 
 def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
     """The same where the input is its own matrix of patches: (N, groups, O, *n) and (N, groups, C, *n)."""
     flat, shape = math.prod(xs.shape[3:]), (*gs.shape[1:3], xs.shape[2])
     pairs = ((g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat)) for g, x in zip(gs, xs, strict=True))
-    return _summed(pairs, shape, xs.dtype).reshape(shape[0] * shape[1], shape[2], *kernel_size)
+    sums = [lambda: pairs] if len(xs) else []
+    return _totalled(sums, shape, xs.dtype).reshape(shape[0] * shape[1], shape[2], *kernel_size)
 
 
 def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
     """The sum over all rows of outputs of a product for each; gs is (N, groups, O, *output_size)."""
     channels = x.shape[1] // spec.groups
-    grad = np.zeros((*gs.shape[1:3], channels * math.prod(kernel_size)), x.dtype)
     rows = gs.reshape(*gs.shape[:4], math.prod(gs.shape[4:]))
-    for (images, groups, some), matrices in _lowered(x, kernel_size, gs.shape[3:], spec):
-        products = np.matmul(rows[images, groups, :, some].swapaxes(2, 3), matrices.swapaxes(3, 4))
-        grad[groups] += products.sum(axis=(0, 2))
+    w = (gs.shape[1] * gs.shape[2], channels, *kernel_size)
+    matrices, parts = _lowered(x, w, spec)
+    runs = threads.shares(parts, threads.several(_work(spec, x.shape, w)))
+    totals = np.zeros((max(1, len(runs)), *gs.shape[1:3], channels * math.prod(kernel_size)), x.dtype)
+
+    def add_up(i: int) -> None:
+        for box in runs[i]:
+            images, groups, some = box
+            products = np.matmul(rows[images, groups, :, some].swapaxes(2, 3), matrices(box).swapaxes(3, 4))
+            totals[i][groups] += products.sum(axis=(0, 2))
+
+    threads.each(add_up, range(len(runs)))
+    grad: Array = totals[0] if len(totals) == 1 else totals.sum(axis=0)
     grad = grad.reshape(*gs.shape[1:3], kernel_size[0], channels, *kernel_size[1:]).swapaxes(2, 3)
     return grad.reshape(gs.shape[1] * gs.shape[2], channels, *kernel_size)

@@ -16,11 +16,13 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv import threads
+from refconv.blocks import Box, boxes, span
 from refconv.scratch import buffer
 from refconv.spec import ConvSpec, Pairs, Sizes
 
@@ -28,12 +30,12 @@ __all__ = ["conv", "gradient_tile", "input_grad", "needs", "refuses", "tile", "t
 
 Array = NDArray[Any]
 Matrix = tuple[tuple[Fraction, ...], ...]
-Box = tuple[slice, ...]
 
 LARGEST_TILE = 8  # m + r - 1: one more pair of points loses another two digits
 LARGEST_M = 4
 OVERHEAD = 2**18  # bytes of Python objects and of NumPy's own buffers
 BLOCK_BYTES = 2**20  # of tiles, and of kernels, at a time: they stay in the cache from one step to the next,
+TRANSFORM = 32  # multiply-adds that take as long as to transform an element of a tile
 PRODUCT_SIZE = 64  # but a product with fewer of them would spend its time on arranging its factors
 
 
@@ -175,14 +177,19 @@ def _matrices(m: Sizes, r: Sizes, dtype: np.dtype[Any]) -> tuple[list[Array], li
     )
 
 
-def _transformed(matrices: Sequence[Array], array: Array, name: str) -> Array:
-    """Each of the first axes multiplied by its small matrix: (*n, *rest) -> (*rows, *rest), one product an axis."""
+def _transformed(matrices: Sequence[Array], array: Array, name: str, out: Array | None = None) -> Array:
+    """Each of the first axes multiplied by its small matrix: (*n, *rest) -> (*rows, *rest), one product an axis.
+
+    The last is written to `out`, else valid until this thread's next of that name.
+    """
     shape = array.shape
     for axis, matrix in enumerate(matrices):
         shape = (*shape[:axis], len(matrix), *shape[axis + 1 :])
         lines = array.reshape(math.prod(shape[:axis]), matrix.shape[1], math.prod(shape[axis + 1 :]))
         size = (lines.shape[0], len(matrix), lines.shape[2])
-        array = np.matmul(matrix, lines, out=buffer(f"{name} {axis}", size, array.dtype))
+        here = out is not None and axis == len(matrices) - 1
+        to = out.reshape(size) if out is not None and here else buffer(f"{name} {axis}", size, array.dtype)
+        array = np.matmul(matrix, lines, out=to)
     return array.reshape(shape)
 
 
@@ -220,25 +227,6 @@ def _placed(x: Array, padding: Pairs, size: Sizes, name: str) -> Array:
     return result
 
 
-def _blocks(sizes: Sizes, room: int) -> Iterator[Box]:
-    """Boxes of at most `room` tiles that cover `sizes`."""
-    room, steps = max(1, room), []
-    for n in reversed(sizes):
-        parts = -(-n // room)
-        steps.append(max(1, -(-n // max(1, parts))))
-        room = max(1, room // steps[-1])
-    yield from itertools.product(
-        *(
-            [slice(start, min(start + step, n)) for start in range(0, n, step)]
-            for n, step in zip(sizes, reversed(steps), strict=True)
-        )
-    )
-
-
-def _span(box: Box) -> Sizes:
-    return tuple(part.stop - part.start for part in box)
-
-
 def _tiles(x: Array, padding: Pairs, m: Sizes, size: Sizes, counts: Sizes, name: str) -> Array:
     """A view of (N, groups, C, *n), padded, as (*size, groups, C, N, *counts); neighbours start m apart."""
     needed = tuple((c - 1) * step + t if c else t for c, step, t in zip(counts, m, size, strict=True))
@@ -265,18 +253,39 @@ def _room(size: Sizes, channels: int, dtype: np.dtype[Any]) -> int:
     return max(PRODUCT_SIZE, BLOCK_BYTES // max(1, math.prod(size) * channels * dtype.itemsize))
 
 
-def _kernels(w: Array, groups: int, matrices: Sequence[Array], kept: bool) -> Iterator[tuple[slice, Array]]:
-    """G g on every axis, some output channels of each group at a time: (*tile, groups, some of O/groups, C/groups).
+class _Kernels(NamedTuple):
+    """The kernels of a convolution, to be transformed some output channels of each group at a time."""
 
-    Unless they are `kept`, each takes the place of the one before it.
-    """
+    taps_first: Array  # (*kernel_size, groups, O/groups, C/groups)
+    matrices: Sequence[Array]  # G on every axis
+    parts: list[slice]  # of the output channels
+
+    def shape(self, some: slice) -> Sizes:
+        """Of some of them, transformed: (*tile, groups, some of O/groups, C/groups)."""
+        groups, _, channels = self.taps_first.shape[-3:]
+        return (*map(len, self.matrices), groups, some.stop - some.start, channels)
+
+    def transformed(self, some: slice, out: Array | None = None) -> Array:
+        """G g on every axis, in `out`, else valid until this thread's next."""
+        taps = self.taps_first[..., some, :]
+        copy = buffer("kernels", taps.shape, taps.dtype)
+        np.copyto(copy, taps)
+        return _transformed(self.matrices, copy, "kernels", out)
+
+    def kept(self) -> list[Array]:
+        """All of them; valid until this thread's next."""
+        dtype = self.taps_first.dtype
+        room = [buffer(f"kernels of part {i}", self.shape(some), dtype) for i, some in enumerate(self.parts)]
+        threads.each(lambda i: self.transformed(self.parts[i], room[i]), range(len(room)))
+        return room
+
+
+def _kernels(w: Array, groups: int, matrices: Sequence[Array], number: int) -> _Kernels:
+    """Those of a weight (O, C/groups, *kernel_size), in parts for a number of threads."""
     rank, outputs = len(matrices), w.shape[0] // groups
     taps_first = np.moveaxis(w.reshape(groups, outputs, *w.shape[1:]), (0, 1, 2), (rank, rank + 1, rank + 2))
     room = _room(tuple(map(len, matrices)), groups * w.shape[1], w.dtype)
-    for number, (some,) in enumerate(_blocks((outputs,), room)):
-        kernels = buffer("kernels", (*w.shape[2:], groups, some.stop - some.start, w.shape[1]), w.dtype)
-        np.copyto(kernels, taps_first[..., some, :])
-        yield some, _transformed(matrices, kernels, f"kernels {number if kept else ''}")
+    return _Kernels(taps_first, matrices, [some for (some,) in boxes((outputs,), room, number)])
 
 
 def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
@@ -296,11 +305,24 @@ def needs(kind: str, spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int) -> int:
     if kind == "weight_grad":
         d, g = min(tiles, 4 * room), min(outputs // groups, 2 * room)
         steps = size * (d * (channels + groups * g) + groups * g * w[1])
-        return OVERHEAD + itemsize * (around * channels + covered * outputs + stages * steps + 2 * math.prod(w))
+        each_thread = stages * steps + math.prod(w)
+        return OVERHEAD + itemsize * (
+            around * channels + covered * outputs + threads.count() * each_thread + math.prod(w)
+        )
     some, d = PRODUCT_SIZE + BLOCK_BYTES // max(1, size * channels * itemsize), min(tiles, room)
     steps = size * d * (channels + groups * min(some, outputs // groups))
     kernels = size * math.prod(w[:2])
-    return OVERHEAD + itemsize * (around * channels + covered * outputs + stages * (steps + kernels) + 2 * math.prod(w))
+    steps = stages * (threads.count() * steps + kernels)
+    return OVERHEAD + itemsize * (around * channels + covered * outputs + steps + 2 * math.prod(w))
+
+
+def _work(spec: ConvSpec, x: Sizes, w: Sizes, m: Sizes) -> int:
+    """What it takes, in multiply-adds."""
+    output_size = spec.output_size(x[2:], w[2:])
+    tiles = x[0] * math.prod(-(-p // outputs) for p, outputs in zip(output_size, m, strict=True))
+    size = math.prod(outputs + taps - 1 for outputs, taps in zip(m, w[2:], strict=True))
+    elements = tiles * (x[1] + w[0]) + w[0] * w[1]
+    return size * (tiles * w[0] * w[1] + TRANSFORM * elements)
 
 
 def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
@@ -313,21 +335,32 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
     kernel_size, output_size = w.shape[2:], spec.output_size(x.shape[2:], w.shape[2:])
     m = tile(spec, x.shape[2:], kernel_size)
     to_outputs, of_kernel, of_input = _matrices(m, kernel_size, x.dtype)
+    number = threads.several(_work(spec, x.shape, w.shape, m))
     counts = tuple(-(-p // outputs) for p, outputs in zip(output_size, m, strict=True))
     tiles = _tiles(_grouped(x, groups), spec.padding, m, tuple(map(len, of_input)), counts, "tiles")
     y = np.empty((batch, groups, w.shape[0] // groups, *itertools.chain(*zip(counts, m, strict=True))), x.dtype)
     # (*m[:-1], groups, O/groups, N, *counts, m[-1]): where the outputs of each tile go.
     places = y.transpose(*range(4, y.ndim - 1, 2), 1, 2, 0, *range(3, y.ndim, 2), y.ndim - 1)
-    boxes = list(_blocks((batch, *counts), _room(tiles.shape[:rank], x.shape[1], x.dtype)))
-    kernels: Iterable[tuple[slice, Array]] = _kernels(w, groups, of_kernel, kept=len(boxes) > 1)
-    if len(boxes) > 1:
-        kernels = list(kernels)
-    for box in boxes:
-        d = _transformed_tiles(of_input, tiles[_space(box)], "tiles")
-        for some, kernel in kernels:
-            products = np.matmul(kernel, d, out=buffer("products", (*kernel.shape[:-1], d.shape[-1]), x.dtype))
-            results = _outputs(to_outputs, products)
-            places[(*(slice(None),) * rank, some, *box)] = results.reshape(*results.shape[:-2], *_span(box), m[-1])
+    parts = boxes((batch, *counts), _room(tiles.shape[:rank], x.shape[1], x.dtype), number)
+    kernels = _kernels(w, groups, of_kernel, number)
+
+    def write(kernel: Array, d: Array, some: slice, box: Box) -> None:
+        products = np.matmul(kernel, d, out=buffer("products", (*kernel.shape[:-1], d.shape[-1]), x.dtype))
+        results = _outputs(to_outputs, products)
+        places[(*(slice(None),) * rank, some, *box)] = results.reshape(*results.shape[:-2], *span(box), m[-1])
+
+    if len(parts) > 1:
+        pairs = list(zip(kernels.parts, kernels.kept(), strict=True))
+
+        def outputs(box: Box) -> None:
+            d = _transformed_tiles(of_input, tiles[_space(box)], "tiles")
+            for some, kernel in pairs:
+                write(kernel, d, some, box)
+
+        threads.each(outputs, parts)
+    elif parts:
+        d = _transformed_tiles(of_input, tiles[_space(parts[0])], "tiles")
+        threads.each(lambda some: write(kernels.transformed(some), d, some, parts[0]), kernels.parts)
     whole = y.reshape(*y.shape[:3], *(c * outputs for c, outputs in zip(counts, m, strict=True)))
     kept = np.ascontiguousarray(whole[_space(slice(0, p) for p in output_size)])
     return kept.reshape(batch, w.shape[0], *output_size)
@@ -355,18 +388,27 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     pieces = _tiles(_grouped(grad_output, spec.groups), ((0, 0),) * rank, m, m, counts, "pieces")
     size, groups, channels, outputs = tiles.shape[:rank], spec.groups, tiles.shape[rank + 1], pieces.shape[rank + 1]
     room = _room(size, x.shape[1], x.dtype)
-    boxes = list(_blocks((x.shape[0], *counts), 4 * room))
-    shape = (*kernel_size, groups, outputs, channels)
-    grad = np.empty(shape, x.dtype) if boxes else np.zeros(shape, x.dtype)
-    for number, box in enumerate(boxes):
-        d = _transformed_tiles(of_input, tiles[_space(box)], "tiles").swapaxes(-1, -2)
-        for (some,) in _blocks((outputs,), 2 * room):
-            g = _transformed_tiles(of_grad, pieces[(*(slice(None),) * (rank + 1), some, *box)], "pieces")
-            products = np.matmul(g, d, out=buffer("products", (*g.shape[:-1], channels), x.dtype))
-            part = _transformed(to_weight, products, "products")
-            if number:
-                grad[..., some, :] += part
-            else:
-                grad[..., some, :] = part
+    number = threads.several(_work(spec, x.shape, (outputs * groups, channels, *kernel_size), m))
+    runs = threads.shares(boxes((x.shape[0], *counts), 4 * room, number), number)
+    totals = np.empty((max(1, len(runs)), *kernel_size, groups, outputs, channels), x.dtype)
+
+    def add_up(i: int) -> None:
+        for first, box in enumerate(runs[i]):
+            d = _transformed_tiles(of_input, tiles[_space(box)], "tiles").swapaxes(-1, -2)
+            for (some,) in boxes((outputs,), 2 * room):
+                g = _transformed_tiles(of_grad, pieces[(*(slice(None),) * (rank + 1), some, *box)], "pieces")
+                products = np.matmul(g, d, out=buffer("products", (*g.shape[:-1], channels), x.dtype))
+                part = _transformed(to_weight, products, "products")
+                if first:
+                    totals[i][..., some, :] += part
+                else:
+                    totals[i][..., some, :] = part
+
+    if not runs:
+        totals.fill(0)
+    threads.each(add_up, range(len(runs)))
+    grad = totals[0]
+    for total in totals[1:]:
+        grad += total
     grad = np.moveaxis(grad, (rank, rank + 1, rank + 2), (0, 1, 2))
     return np.ascontiguousarray(grad).reshape(grad_output.shape[1], channels, *kernel_size)
