@@ -1,6 +1,6 @@
 """Buffers kept between calls, for each thread its own: fresh pages would cost more than the copies into them.
 
-And views of them, and of contiguous operands, as windows of convolutions need them.
+And what convolutions read: operands among zeros, and views of them as windows need them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KEPT_BYTES", "buffer", "forget", "strided"]
+from refconv import threads
+from refconv.blocks import Box, boxes
+
+__all__ = ["KEPT_BYTES", "buffer", "forget", "placed", "strided"]
 
 Array = NDArray[Any]
 
 KEPT_BYTES = 2**26  # a larger buffer is given back
+ELEMENT = 16  # multiply-adds that take as long as to copy one
 
 
 class _Held(threading.local):
@@ -41,6 +45,35 @@ def buffer(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         if size <= KEPT_BYTES:
             _HELD.buffers[name] = held
     return held[:size].view(dtype).reshape(shape)
+
+
+def placed(name: str, x: Array, padding: tuple[tuple[int, int], ...], size: tuple[int, ...]) -> Array:
+    """x with its padding on the last axes, cropped where that is negative, and zeros at the end up to `size`.
+
+    In a buffer of that name: (*rest, *n) -> (*rest, *size).
+
+    >>> placed("doctest", np.ones((1, 3)), ((2, -1),), (5,)).tolist()
+    [[0.0, 0.0, 1.0, 1.0, 0.0]]
+    """
+    rest = x.shape[: x.ndim - len(size)]
+    result = buffer(name, (*rest, *size), x.dtype)
+    inside, source = [], []
+    for n, (before, after), total in zip(x.shape[len(rest) :], padding, size, strict=True):
+        start, first = max(0, before), max(0, -before)
+        stop = max(first, min(n - max(0, -after), first + total - start))
+        inside.append(slice(start, start + stop - first))
+        source.append(slice(first, stop))
+    to: tuple[Any, ...] = (..., *inside)
+    of: tuple[Any, ...] = (..., *source)
+
+    def copy(part: Box) -> None:
+        whole = result[part]
+        whole.fill(0)
+        whole[to] = x[part][of]
+
+    number = threads.several(ELEMENT * result.size)
+    threads.each(copy, boxes(rest, math.prod(rest), number) if number > 1 else [()])
+    return result
 
 
 def strided(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:

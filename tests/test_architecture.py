@@ -19,7 +19,7 @@ LAYERS = {
     "spec": 1,
     "workloads": 0,
     "timing": 0,
-    "scratch": 0,
+    "scratch": 0.5,
     "threads": 0,
     "blocks": 0,
     "messages": 0,

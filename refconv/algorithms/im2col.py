@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from refconv import threads
 from refconv.blocks import Box, boxes, span
-from refconv.scratch import buffer, strided
+from refconv.scratch import buffer, placed, strided
 from refconv.spec import ConvSpec, Sizes
 
 __all__ = ["conv", "fold", "input_grad", "lowers", "needs", "patches", "rotates", "weight_grad"]
@@ -47,10 +47,7 @@ def _padded(x: Array, spec: ConvSpec) -> Array:
     """x with its border of zeros, C-contiguous, valid until the next call; x itself where it is that already."""
     if not any(map(any, spec.padding)):
         return np.ascontiguousarray(x)
-    padded = buffer("padded", (*x.shape[: -spec.rank], *_padded_size(spec, x.shape[-spec.rank :])), x.dtype)
-    padded.fill(0)
-    padded[_inner(spec, x.shape[-spec.rank :])] = x
-    return padded
+    return placed("padded", x, spec.padding, _padded_size(spec, x.shape[-spec.rank :]))
 
 
 def _inner(spec: ConvSpec, input_size: Sizes) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from refconv import threads
 from refconv.blocks import Box, boxes, span
-from refconv.scratch import buffer
+from refconv.scratch import buffer, placed
 from refconv.spec import ConvSpec, Pairs, Sizes
 
 __all__ = ["conv", "gradient_tile", "input_grad", "needs", "refuses", "tile", "transform_matrices", "weight_grad"]
@@ -211,26 +211,10 @@ def _grouped(x: Array, groups: int) -> Array:
     return x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
 
 
-def _placed(x: Array, padding: Pairs, size: Sizes, name: str) -> Array:
-    """x with its padding (cropped where negative), and zeros at the end up to `size`; valid until the next call."""
-    rank = len(size)
-    result = buffer(f"{name} placed", (*x.shape[: x.ndim - rank], *size), x.dtype)
-    result.fill(0)
-    inside, source = [], []
-    for n, (before, after), total in zip(x.shape[-rank:], padding, size, strict=True):
-        first, stop = max(0, -before), n - max(0, -after)
-        start = max(0, before)
-        stop = min(stop, first + total - start)
-        inside.append(slice(start, start + max(0, stop - first)))
-        source.append(slice(first, max(first, stop)))
-    result[_space(inside)] = x[_space(source)]
-    return result
-
-
 def _tiles(x: Array, padding: Pairs, m: Sizes, size: Sizes, counts: Sizes, name: str) -> Array:
     """A view of (N, groups, C, *n), padded, as (*size, groups, C, N, *counts); neighbours start m apart."""
     needed = tuple((c - 1) * step + t if c else t for c, step, t in zip(counts, m, size, strict=True))
-    x = np.moveaxis(_placed(x, padding, needed, name), 0, 2)
+    x = np.moveaxis(placed(f"{name} placed", x, padding, needed), 0, 2)
     steps = x.strides[3:]
     return np.lib.stride_tricks.as_strided(
         x,
