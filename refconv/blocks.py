@@ -20,6 +20,8 @@ def boxes(sizes: tuple[int, ...], room: int, threads: int = 1) -> list[Box]:
     >>> [span(box) for box in boxes((9, 4), 20, threads=2)]
     [(4, 4), (5, 4)]
     """
+    if threads == 1 and 0 < math.prod(sizes) <= room:  # most are, and this takes a fourth of the time
+        return [tuple(slice(0, n) for n in sizes)]
     share, axes = -(-math.prod(sizes) // threads), []
     for n in reversed(sizes):
         parts = -(-n // max(1, min(room, share)))

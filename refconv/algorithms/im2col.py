@@ -117,6 +117,7 @@ class _Plan(NamedTuple):
     grouped: Sizes  # the input's shape as (N, groups, C/groups, *input_size)
     windows: tuple[Sizes, Sizes]  # shape and strides of a view of the padded input
     patches: int  # elements of those of one image
+    threads: int
     blocks: tuple[_Block, ...]
 
     def view(self, x: Array, spec: ConvSpec) -> Array:
@@ -153,7 +154,8 @@ def _plan(spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int, count: int) -> _Pla
         matrix = (groups, math.prod(rows[1:]), math.prod(size))
         blocks.append(_Block(box, (slice(None),) * (2 + rank) + box, (*rows, *size), matrix, first))
     view = _window_view(padded, strides, kernel_size, output_size, spec)
-    return _Plan(output_size, grouped, view, math.prod(rows) * math.prod(output_size), tuple(blocks))
+    count = math.prod(rows) * math.prod(output_size)
+    return _Plan(output_size, grouped, view, count, number, tuple(blocks))
 
 
 def patches(x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
@@ -221,9 +223,9 @@ def conv(x: Array, w: Array, spec: ConvSpec) -> Array:
         xs = _grouped(x, groups)
         threads.multiply(kernels, xs.reshape(*xs.shape[:3], flat), y.reshape(*y.shape[:3], flat))
     elif lowers(spec, w.shape, output_size):
-        _conv_lowered(x, w, spec, y)
+        _conv_lowered(x, w, spec, y, plan)
     elif _by_image(x.shape[0], kernels[0].size, plan.patches * x.itemsize, output_size):
-        _conv_images(kernels, plan.view(x, spec), y)
+        _conv_images(kernels, plan.view(x, spec), y, plan.threads)
     else:
         windows = plan.view(x, spec)
         threads.each(lambda block: _multiply(kernels, _columns(windows, block), y, block), plan.blocks)
@@ -276,12 +278,12 @@ def lowers(spec: ConvSpec, w: Sizes, output_size: Sizes) -> bool:
     return spec.rank > 1 and w[2] > 1 and spec.dilation[0] == 1 and pays
 
 
-def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array) -> None:
+def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array, plan: _Plan) -> None:
     """Write the convolution to y (N, groups, O, *output_size), a product for each row of outputs."""
     kernels = w.reshape(spec.groups, y.shape[2], *w.shape[1:]).swapaxes(2, 3)  # the first axis' taps before channels
     kernels = kernels.reshape(*kernels.shape[:2], math.prod(w.shape[1:]))
     rows = y.reshape(*y.shape[:4], math.prod(y.shape[4:]))
-    matrices, parts = _lowered(x, w.shape, spec)
+    matrices, parts = _lowered(x, w.shape, spec, plan)
 
     def multiply(box: Box) -> None:
         images, groups, some = box
@@ -290,15 +292,14 @@ def _conv_lowered(x: Array, w: Array, spec: ConvSpec, y: Array) -> None:
     threads.each(multiply, parts)
 
 
-def _lowered(x: Array, w: Sizes, spec: ConvSpec) -> tuple[Callable[[Box], Array], list[Box]]:
+def _lowered(x: Array, w: Sizes, spec: ConvSpec, plan: _Plan) -> tuple[Callable[[Box], Array], list[Box]]:
     """What gives the matrix of each row of outputs in a box over (N, groups, rows), and the boxes.
 
     (N, groups, rows, k_1 C prod(k_2 ...), positions), valid until this thread's next; w is the weight's shape. Lowered
     along all axes but the first [Cho & Brand, MEC: Memory-Efficient Convolution, ICML 2017]: with the input's rows
     outermost the taps of the first axis are neighbours already, so that the matrices are overlapping views.
     """
-    kernel_size, output_size = w[2:], spec.output_size(x.shape[2:], w[2:])
-    number = threads.several(_work(spec, x.shape, w))
+    kernel_size, output_size = w[2:], plan.output_size
     x = _padded(_grouped(x, spec.groups), spec)
     taps, step = kernel_size[0], spec.stride[0]
     image, group, channel, row, *space = x.strides
@@ -326,7 +327,7 @@ def _lowered(x: Array, w: Sizes, spec: ConvSpec) -> tuple[Callable[[Box], Array]
             (*copy.strides[:2], step * copy.strides[2], positions * x.itemsize, x.itemsize),
         )
 
-    return matrices, boxes((*x.shape[:2], output_size[0]), room, number)
+    return matrices, boxes((*x.shape[:2], output_size[0]), room, plan.threads)
 
 
 def _by_image(batch: int, kernels: int, bytes_each: int, output_size: Sizes) -> bool:
@@ -335,7 +336,7 @@ def _by_image(batch: int, kernels: int, bytes_each: int, output_size: Sizes) -> 
     return batch > 1 and small and bytes_each <= BLOCK_BYTES
 
 
-def _conv_images(kernels: Array, windows: Array, y: Array) -> None:
+def _conv_images(kernels: Array, windows: Array, y: Array, number: int) -> None:
     """Write the convolution to y (N, groups, O, *output_size), a product for each image and group.
 
     One product of several images takes less time where kernels are large, but has to be copied to their places.
@@ -351,8 +352,7 @@ def _conv_images(kernels: Array, windows: Array, y: Array) -> None:
         matrices = columns.reshape(*columns.shape[:2], kernels.shape[2], math.prod(y.shape[3:]))
         np.matmul(kernels, matrices, out=y[some].reshape(*matrices.shape[:2], kernels.shape[1], matrices.shape[3]))
 
-    work = windows.size * (kernels.shape[1] + PATCH)
-    threads.each(multiply, boxes((len(windows),), room, threads.several(work)))
+    threads.each(multiply, boxes((len(windows),), room, number))
 
 
 def _is_pointwise(kernel_size: Sizes, spec: ConvSpec) -> bool:
@@ -439,16 +439,16 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     if _is_pointwise(kernel_size, spec):
         return _weight_grad_pointwise(gs, _grouped(x, spec.groups), kernel_size)
     outputs, w = gs.shape[2], (grad_output.shape[1], channels, *kernel_size)
+    plan = _plan(spec, x.shape, w, x.itemsize, threads.count())
     # Else to add up a product for each row takes longer than to copy the patches.
     pays = outputs <= FEW_OUTPUTS and math.prod(gs.shape[4:]) >= LONG_ROW
     if pays and lowers(spec, w, gs.shape[3:]):
-        return _weight_grad_lowered(gs, x, kernel_size, spec)
+        return _weight_grad_lowered(gs, x, kernel_size, spec, plan)
     # X dY^T is the faster product, but to transpose its result pays only after many positions.
     swapped = x.shape[0] * math.prod(gs.shape[3:]) >= MANY_POSITIONS
     taps = channels * math.prod(kernel_size)
     shape = (spec.groups, taps, outputs) if swapped else (spec.groups, outputs, taps)
 
-    plan = _plan(spec, x.shape, w, x.itemsize, threads.count())
     windows = plan.view(x, spec)
 
     def factors(blocks: Sequence[_Block]) -> Iterator[tuple[Array, Array]]:
@@ -457,20 +457,24 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
             g = _channels_first(gs, block.box).reshape(spec.groups, outputs, columns.shape[2])
             yield (columns, g) if swapped else (g, columns)
 
-    runs = threads.shares(plan.blocks, threads.several(_work(spec, x.shape, w)))
-    grad = _totalled([functools.partial(factors, blocks) for blocks in runs], shape, x.dtype)
+    grad = _totalled(factors, threads.shares(plan.blocks, plan.threads), shape, x.dtype)
     return np.ascontiguousarray(grad.swapaxes(1, 2) if swapped else grad).reshape(w)
 
 
-def _totalled(sums: Sequence[Callable[[], Iterable[tuple[Array, Array]]]], shape: Sizes, dtype: np.dtype[Any]) -> Array:
-    """The sum of A B^T over all pairs of factors, of which each thread adds up those of one of the given `sums`."""
-    totals = np.empty((max(1, len(sums)), *shape), dtype)
-    if not sums:
-        totals.fill(0)
-    threads.each(lambda i: _add_up(sums[i](), totals[i]), range(len(sums)))
+def _totalled(
+    factors: Callable[[Any], Iterable[tuple[Array, Array]]], runs: Sequence[Any], shape: Sizes, dtype: np.dtype[Any]
+) -> Array:
+    """The sum of A B^T over the pairs of factors of all runs, of which each thread adds up those of one."""
+    if len(runs) <= 1:
+        total = np.empty(shape, dtype) if runs else np.zeros(shape, dtype)
+        for run in runs:
+            _add_up(factors(run), total)
+        return total
+    totals = np.empty((len(runs), *shape), dtype)
+    threads.each(lambda i: _add_up(factors(runs[i]), totals[i]), range(len(runs)))
     first: Array = totals[0]
-    for total in totals[1:]:
-        first += total
+    for other in totals[1:]:
+        first += other
     return first
 
 
@@ -486,18 +490,17 @@ def _add_up(factors: Iterable[tuple[Array, Array]], total: Array) -> None:
 def _weight_grad_pointwise(gs: Array, xs: Array, kernel_size: Sizes) -> Array:
     """The same where the input is its own matrix of patches: (N, groups, O, *n) and (N, groups, C, *n)."""
     flat, shape = math.prod(xs.shape[3:]), (*gs.shape[1:3], xs.shape[2])
-    pairs = ((g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat)) for g, x in zip(gs, xs, strict=True))
-    sums = [lambda: pairs] if len(xs) else []
-    return _totalled(sums, shape, xs.dtype).reshape(shape[0] * shape[1], shape[2], *kernel_size)
+    pairs = [(g.reshape(*g.shape[:2], flat), x.reshape(*x.shape[:2], flat)) for g, x in zip(gs, xs, strict=True)]
+    total = _totalled(iter, [pairs] if pairs else [], shape, xs.dtype)
+    return total.reshape(shape[0] * shape[1], shape[2], *kernel_size)
 
 
-def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
+def _weight_grad_lowered(gs: Array, x: Array, kernel_size: Sizes, spec: ConvSpec, plan: _Plan) -> Array:
     """The sum over all rows of outputs of a product for each; gs is (N, groups, O, *output_size)."""
     channels = x.shape[1] // spec.groups
     rows = gs.reshape(*gs.shape[:4], math.prod(gs.shape[4:]))
-    w = (gs.shape[1] * gs.shape[2], channels, *kernel_size)
-    matrices, parts = _lowered(x, w, spec)
-    runs = threads.shares(parts, threads.several(_work(spec, x.shape, w)))
+    matrices, parts = _lowered(x, (gs.shape[1] * gs.shape[2], channels, *kernel_size), spec, plan)
+    runs = threads.shares(parts, plan.threads)
     totals = np.zeros((max(1, len(runs)), *gs.shape[1:3], channels * math.prod(kernel_size)), x.dtype)
 
     def add_up(i: int) -> None:
