@@ -26,10 +26,12 @@ __all__ = ["Work", "fastest", "rates", "seconds", "work"]
 
 
 ROW = 90  # elements that could be added up in the time it takes to begin a row
+LINE = 400  # elements that could be copied in the time it takes to begin the product of a row
 APART = 4  # times as long as neighbours it takes to copy elements that are a kernel apart
 SPECTRA = 2.5  # times as long as in the cache a transform takes among others that fill it
 COLUMNS = 3.5  # times as long as the copy of a patch it takes until it is multiplied
 TILES = 2  # times as long as a transform by itself takes one among the copies of tiles,
+ROUNDS, TURN = 20, 2e-3  # in which prices are measured, and seconds of each kind of work in one
 HANDED = 5e-5  # seconds that it takes to hand a part to another thread
 SMALL = 2.2  # and a product of a block of tiles, as long as a large one
 
@@ -87,8 +89,8 @@ def _im2col(spec: ConvSpec, x: Sizes, w: Sizes) -> Work:
     if im2col.lowers(spec, w, spec.output_size(x[2:], w[2:])):
         rows = n.batch * n.groups * spec.output_size(x[2:], w[2:])[0]
         again = rows * n.channels * n.outputs * n.taps  # kernels arranged anew for each row
-        moved = columns // w[2] * spec.stride[0] + columns // 2 + again
-        return Work(n.products, moved, calls=20 + rows / 16)
+        moved = columns // w[2] * spec.stride[0] + columns // 2 + again + LINE * rows
+        return Work(n.products, moved, calls=20)
     # A product with few rows is no faster than reading its columns.
     read = columns * (2 if n.outputs < 8 else 1)
     return Work(n.products, COLUMNS * read, calls=10 + columns / 2**18)
@@ -256,28 +258,36 @@ def _machine() -> str:
 
 @threads.alone()
 def _measured(dtype: np.dtype[Any]) -> Work:
-    """About a tenth of a second of each kind of work, on sizes that fit the caches."""
+    """The shortest of many calls of each kind of work, on sizes that fit the caches; a third of a second in all.
+
+    The kinds take turns: what slows the machine for a while would else make one of them dear beside the others.
+    """
     square, image = np.ones((384, 384), dtype), np.ones((16, 58, 58), dtype)
     windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2)).transpose(0, 3, 4, 1, 2)
     columns, product = np.empty(windows.shape, dtype), np.empty_like(square)
     planes, dot = np.ones((8, 128, 128), dtype), np.ones((2, 2), dtype)
     few, lines, transformed = np.ones((6, 6), dtype), np.ones((6, 4096), dtype), np.empty((6, 4096), dtype)
     transform = scipy.fft.fftn if dtype.kind == "c" else scipy.fft.rfftn
-    return Work(
-        products=_time(lambda: np.matmul(square, square, out=product)) / 384**3,
-        moved=_time(lambda: np.copyto(columns, windows)) / columns.size,
-        transformed=_time(lambda: np.matmul(few, lines, out=transformed)) / transformed.size,
-        butterflies=_time(lambda: transform(planes, axes=(1, 2))) / (planes.size * 14),
-        calls=_time(lambda: np.matmul(dot, dot)),
+    kinds: list[Callable[[], Any]] = [
+        lambda: np.matmul(square, square, out=product),
+        lambda: np.copyto(columns, windows),
+        lambda: np.matmul(few, lines, out=transformed),
+        lambda: transform(planes, axes=(1, 2)),
+        lambda: np.matmul(dot, dot),
+    ]
+    units = Work(
+        products=384**3, moved=columns.size, transformed=transformed.size, butterflies=planes.size * 14, calls=1
     )
+    rounds = [[_time(call) for call in kinds] for _ in range(ROUNDS)]
+    return Work(*(min(times) / unit for times, unit in zip(zip(*rounds, strict=True), units, strict=True)))
 
 
 def _time(call: Callable[[], Any]) -> float:
     """The shortest of many: what disturbs a measurement only lengthens it."""
     call()
     times: list[float] = []
-    stop = time.perf_counter() + 0.03
-    while len(times) < 5 or time.perf_counter() < stop:
+    stop = time.perf_counter() + TURN
+    while len(times) < 2 or time.perf_counter() < stop:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)

@@ -140,17 +140,17 @@ def shares(parts: Sequence[Part], most: int) -> list[Sequence[Part]]:
     return [parts[start : start + size] for start in range(0, len(parts), size)]
 
 
-def each(do: Callable[[Part], object], parts: Sequence[Part], fewest: int = 1) -> None:
-    """Call `do` with every part; no thread gets less than `fewest` of them, of which this one takes the first.
+def each(do: Callable[[Part], object], parts: Sequence[Part]) -> None:
+    """Call `do` with every part, each thread with a run of neighbours, of which this one takes the first.
 
     A part that calls this in turn does all of that itself.
 
     >>> done = []
-    >>> each(done.append, range(5), fewest=2)
+    >>> each(done.append, range(5))
     >>> sorted(done)
     [0, 1, 2, 3, 4]
     """
-    most = 1 if len(parts) < 2 * fewest else min(count(), len(parts) // fewest)
+    most = count() if len(parts) > 1 else 1
     if most == 1:
         for part in parts:
             do(part)

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from refconv import threads
+from refconv.blocks import boxes
 from refconv.dtypes import numpy_dtype
 from refconv.scratch import buffer
 from refconv.spec import PoolSpec, Sizes
-from refconv.threads import each
 
 __all__ = ["AVG_POOL", "AVG_POOL_BACKWARD", "MAX_POOL", "MAX_POOL_BACKWARD", "Way", "max_pool_indices"]
 
@@ -30,7 +31,7 @@ Taps = tuple[tuple[slice, slice], ...]
 _NARROW = frozenset(map(numpy_dtype, ("float16", "bfloat16")))
 _FEW_TAPS = 4  # of eight bytes each, that are read as far apart as the stride puts them
 _BLOCK = 2**20  # bytes of input that are worked on at once: what comes of them stays in the cache
-_FEW_BLOCKS = 2  # that are not worth a thread of their own
+_CELL = 64  # multiply-adds that take as long as to fold a cell
 
 
 class Way(NamedTuple):
@@ -215,12 +216,9 @@ def _planes(x: Array) -> Array:
 
 def _in_blocks(planes: Array, do: Callable[[slice, Array], object]) -> None:
     """Call `do` with so many planes at a time that they fit into the cache: which, and what they hold."""
-    step = max(1, _BLOCK * len(planes) // max(1, planes.nbytes))
-    each(
-        lambda first: do(slice(first, first + step), planes[first : first + step]),
-        range(0, len(planes), step),
-        fewest=_FEW_BLOCKS,
-    )
+    room = _BLOCK * len(planes) // max(1, planes.nbytes)
+    parts = boxes((len(planes),), room, threads.several(_CELL * planes.size))
+    threads.each(lambda box: do(box[0], planes[box]), parts)
 
 
 def _separable(ufunc: np.ufunc, identity: Any, x: Array, spec: PoolSpec, put: Callable[[slice, Array], object]) -> None:
