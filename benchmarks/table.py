@@ -51,7 +51,7 @@ FEW = ("large",)  # groups that PyTorch takes seconds for: batch 1 only
 GRADIENTS = ("dense", "depthwise", "dilated", "grouped")  # groups whose gradients are measured, with batch 1
 SLOW = 3  # times our time: called once
 PATIENCE = 3.0  # seconds after which a first call is interrupted
-SETTLE = 0.03  # seconds between contenders, where there are several threads: until those of the one before have stopped
+SETTLE = 0.03  # seconds, with several threads, that each is called untimed: until those of the one before have stopped
 TRIES = 5  # calls of each of our algorithms, of which the shortest tells which takes the least time
 TRIED = 0.1  # seconds: a first call that takes longer tells enough of how long an algorithm takes
 CLAIMS = {"scipy.signal": Claims(algorithm="fft")}  # it chooses between sums and transforms; others sum
@@ -280,7 +280,7 @@ def page(rows: list[dict], machine: str) -> str:
         "# Benchmarks",
         "",
         f"How many times as fast as others refconv is: medians of the ratios of {ROUNDS} rounds, interleaved in one "
-        f"process (with several threads {SETTLE} s apart, each after a call untimed), filter transforms counted. "
+        f"process (with several threads each after {SETTLE} s of its own calls untimed), filter transforms counted. "
         "`python -m benchmarks.table FOLDER --write` measures them and writes this page; `docs/benchmarks.md` has the "
         "rest.",
         "",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, comb
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -66,9 +66,9 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, se
     """Seconds of each call in each round. In a round every call is timed once, each round beginning with another.
 
     Every call is first made once untimed; a call shorter than a millisecond is repeated, the same number of times in
-    every round, and its time is that of one. With `settle`, each is timed so many seconds after the one before it, and
-    made once untimed just before: threads of OpenMP and OpenBLAS wait for more work by spinning, and would take
-    processors from the next call's, which in turn has to wake its own.
+    every round, and its time is that of one. With `settle`, each is made untimed for so many seconds before it is
+    timed: threads of OpenMP and OpenBLAS wait for more work by spinning, and would take processors from those of the
+    next call, which in turn have to be woken, and to be spread over the processors.
 
     >>> sorted(interleaved({"a": lambda: None, "b": lambda: None}, rounds=2))
     ['a', 'b']
@@ -79,8 +79,8 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, se
     for i in range(rounds):
         first = i % len(names)
         for name in names[first:] + names[:first]:
-            if settle:
-                sleep(settle)
+            stop = perf_counter() + settle
+            while perf_counter() < stop:
                 calls[name]()
             times[name][i] = _sample(calls[name], repeats[name])
     return times

@@ -69,12 +69,13 @@ def test_short_calls_are_repeated_within_a_sample():
     assert count > 100 and 0 < times[0] < 1e-3
 
 
-def test_each_call_waits_until_the_threads_of_the_one_before_have_settled(monkeypatch):
+def test_each_call_is_made_until_the_threads_of_the_one_before_have_settled(monkeypatch):
+    """By a clock on which a call takes a second."""
     order = []
-    monkeypatch.setattr(timing, "sleep", order.append)
+    monkeypatch.setattr(timing, "perf_counter", lambda: len(order))
     monkeypatch.setattr(timing, "_repeats", lambda call: 1)
-    interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2, settle=0.5)
-    assert order == [0.5, *"aa", 0.5, *"bb", 0.5, *"bb", 0.5, *"aa"]
+    interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2, settle=1.5)
+    assert order == [*"aaa", *"bbb", *"bbb", *"aaa"]
     order.clear()
     interleaved({"a": lambda: order.append("a")}, rounds=2)
     assert order == ["a", "a"]

@@ -31,7 +31,7 @@ Taps = tuple[tuple[slice, slice], ...]
 _NARROW = frozenset(map(numpy_dtype, ("float16", "bfloat16")))
 _FEW_TAPS = 4  # of eight bytes each, that are read as far apart as the stride puts them
 _BLOCK = 2**20  # bytes of input that are worked on at once: what comes of them stays in the cache
-_CELL = 64  # multiply-adds that take as long as to fold a cell
+_CELL = 32  # multiply-adds that take as long as to fold a cell
 
 
 class Way(NamedTuple):
