@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -34,7 +35,7 @@ WORTH = 2**21  # multiply-adds that take as long as to hand a part to another th
 class _OpenBLAS:
     """NumPy's, held to one thread while any call is under way; where NumPy multiplies by another, nothing is held.
 
-    The number is the process's. (threadpoolctl, 3.8, lets but the first thread that sets it ever set it again.)
+    The number is the process's. (threadpoolctl 3.8 lets only the first thread that sets it do so again.)
     """
 
     def __init__(self) -> None:
@@ -45,16 +46,17 @@ class _OpenBLAS:
 
     @staticmethod
     def _found() -> tuple[Callable[[], int], Callable[[int], object]] | None:
+        """What asks for the number, and what sets it. But on Windows, names are looked up in linked libraries too."""
         core = sys.modules.get("numpy._core._multiarray_umath") or sys.modules.get("numpy.core._multiarray_umath")
-        try:
-            library = ctypes.CDLL(str(getattr(core, "__file__", None)))  # a name is looked up in what it was linked to
-        except OSError:
-            return None
-        for prefix, suffix in itertools.product(("scipy_", ""), ("64_", "", "_64")):
-            names = (f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set"))
-            pair = [getattr(library, name, None) for name in names]
-            if all(pair):
-                return cast("tuple[Callable[[], int], Callable[[int], object]]", tuple(pair))
+        bundled = Path(np.__file__).parent.with_name("numpy.libs").glob("*openblas*")
+        affixes = list(itertools.product(("scipy_", ""), ("64_", "", "_64")))
+        for file in (getattr(core, "__file__", None), *bundled):
+            with contextlib.suppress(OSError):
+                library = ctypes.CDLL(str(file))
+                for prefix, suffix in affixes:
+                    names = [f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")]
+                    if all(hasattr(library, name) for name in names):
+                        return getattr(library, names[0]), getattr(library, names[1])
         return None
 
     def hold(self) -> None:

@@ -201,6 +201,12 @@ def test_a_part_shares_nothing_further(several):
     assert threads.count() == several
 
 
+def test_the_library_of_numpy_is_found():
+    """Else its threads would stand beside ours."""
+    name = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
+    assert (threads._OpenBLAS._found() is not None) == ("openblas" in name)
+
+
 @pytest.fixture
 def library(monkeypatch):
     """One that multiplies with 4 threads."""
