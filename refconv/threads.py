@@ -152,17 +152,15 @@ def each(do: Callable[[Part], object], parts: Sequence[Part]) -> None:
     >>> sorted(done)
     [0, 1, 2, 3, 4]
     """
-    most = count() if len(parts) > 1 else 1
-    if most == 1:
+    runs = shares(parts, count()) if len(parts) > 1 else []
+    if len(runs) < 2 or not _pool().prepare(len(runs) - 1, _processor()()):
         for part in parts:
             do(part)
         return
-    mine, *others = shares(parts, most)
-    pool, done = _pool(), SimpleQueue[BaseException | None]()
+    (mine, *others), done = runs, SimpleQueue[BaseException | None]()
     with alone():
-        pool.prepare(len(others), _processor()())
         for other in others:
-            pool.tasks.put(functools.partial(contextvars.copy_context().run, _report, do, other, done))
+            _pool().tasks.put(functools.partial(contextvars.copy_context().run, _report, do, other, done))
         try:
             _run(do, mine)
         finally:  # what is given to `do` may not be let go before all are done with it
@@ -227,21 +225,24 @@ class _Pool:
         self.numbers: list[int] = []  # the system's, of those started
         self.avoided: tuple[int, int] = (0, -1)  # how many of them avoid which processor
 
-    def prepare(self, number: int, processor: int) -> None:
-        """Have so many threads, none of which is woken on this processor where there is another."""
+    def prepare(self, number: int, processor: int) -> bool:
+        """Have so many threads, kept off this processor where there is another; False where there can be none."""
         with self.lock:
             while len(self.numbers) < number:
                 thread = threading.Thread(target=self._work, name="refconv", daemon=True)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:  # the system gives no more, or the interpreter is about to end
+                    break
                 self.numbers.append(thread.native_id or 0)
             now = len(self.numbers), processor
-            if processor < 0 or now == self.avoided:
-                return
-            allowed = os.sched_getaffinity(0) - {processor}
-            for each_number in self.numbers if allowed else []:
-                with contextlib.suppress(OSError):  # the system forbids it
-                    os.sched_setaffinity(each_number, allowed)
-            self.avoided = now
+            if processor >= 0 and now != self.avoided:
+                allowed = os.sched_getaffinity(0) - {processor}
+                for one in self.numbers if allowed else []:
+                    with contextlib.suppress(OSError):  # the system forbids it
+                        os.sched_setaffinity(one, allowed)
+                self.avoided = now
+            return bool(self.numbers)
 
     def _work(self) -> None:
         while True:

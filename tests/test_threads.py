@@ -279,6 +279,18 @@ def test_other_threads_keep_off_the_processor_of_the_first(monkeypatch):
     assert all(allowed < mine and len(allowed) == len(mine) - 1 for allowed in seen.values())
 
 
+def test_where_no_thread_can_be_started_this_one_does_it_all(several, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    threads._pool.cache_clear()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    where = []
+    threads.each(lambda part: where.append(threading.current_thread()), range(8))
+    assert where == [threading.current_thread()] * 8
+    threads._pool.cache_clear()
+
+
 def test_nothing_of_a_call_is_kept(several):
     """A thread that waits for its next part holds nothing of the last."""
 
