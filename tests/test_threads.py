@@ -5,6 +5,7 @@ import os
 import threading
 import tracemalloc
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -137,6 +138,21 @@ def test_convolutions_give_the_same_on_any_number_of_threads(several, row, layer
     to_weight = direct.weight_grad(y, xs, spec, w[2:])
     assert np.array_equal(np.rint(row.weight_grad(y, xs, spec, w[2:])), to_weight)
     im2col._plan.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["direct", "im2col", "winograd", "fft"])
+def test_calls_of_several_threads_do_not_disturb_each_other(several, name):
+    """They share the threads that do their parts."""
+    spec, x, w = LAYERS[0]
+    operands = [(draw(x, seed), draw(w, -seed % 99)) for seed in range(6)]
+    expected = [direct.conv(*pair, spec) for pair in operands]
+
+    def ask(pair):
+        return [np.rint(ALGORITHMS[name].conv(*pair, spec)) for _ in range(10)]
+
+    with ThreadPoolExecutor(3) as users:
+        for found, y in zip(users.map(ask, operands), expected, strict=True):
+            assert all(np.array_equal(one, y) for one in found)
 
 
 def test_the_definition_gives_the_same_on_any_number_of_threads(several, monkeypatch):

@@ -377,13 +377,13 @@ def weight_grad(grad_output: Array, x: Array, spec: ConvSpec, kernel_size: Sizes
     totals = np.empty((max(1, len(runs)), *kernel_size, groups, outputs, channels), x.dtype)
 
     def add_up(i: int) -> None:
-        for first, box in enumerate(runs[i]):
+        for turn, box in enumerate(runs[i]):
             d = _transformed_tiles(of_input, tiles[_space(box)], "tiles").swapaxes(-1, -2)
             for (some,) in boxes((outputs,), 2 * room):
                 g = _transformed_tiles(of_grad, pieces[(*(slice(None),) * (rank + 1), some, *box)], "pieces")
                 products = np.matmul(g, d, out=buffer("products", (*g.shape[:-1], channels), x.dtype))
                 part = _transformed(to_weight, products, "products")
-                if first:
+                if turn:
                     totals[i][..., some, :] += part
                 else:
                     totals[i][..., some, :] = part
