@@ -57,16 +57,18 @@ def test_every_round_times_every_call_and_begins_with_another():
     assert all(t.shape == (4,) and (t > 0).all() for t in times.values())
 
 
-def test_short_calls_are_repeated_within_a_sample():
-    """And their time is that of one call."""
-    count = 0
+def test_short_calls_are_repeated_within_a_sample(monkeypatch):
+    """And their time is that of one call: by a clock on which a call takes a sixteenth of a millisecond."""
+    clock = [0.0]
 
     def call():
-        nonlocal count
-        count += 1
+        clock[0] += 2**-14
 
-    times = interleaved({"a": call}, rounds=1)["a"]
-    assert count > 100 and 0 < times[0] < 1e-3
+    monkeypatch.setattr(timing, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(timing, "ENOUGH", 2**-9)
+    times = interleaved({"a": call}, rounds=3)["a"]
+    assert clock[0] * 2**14 == 1 + 1 + 3 * 32
+    assert times.tolist() == [2**-14] * 3
 
 
 def test_each_call_is_made_until_the_threads_of_the_one_before_have_settled(monkeypatch):
