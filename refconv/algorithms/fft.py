@@ -23,7 +23,9 @@ __all__ = ["conv", "input_grad", "needs", "refuses", "tiling", "transform_size",
 Array = NDArray[Any]
 
 OVERHEAD = 2**17  # bytes of Python objects and of NumPy's own buffers
-BLOCK = 2**17
+BLOCK = (
+    2**17
+)  # elements of tiles, or of kernels, transformed at a time: they stay in the cache until they are done with
 TILES = (32, 64, 128, 256, 512, 1024)  # lengths of a tile worth trying, besides the whole axis
 
 
