@@ -20,7 +20,6 @@ __all__ = ["KEPT_BYTES", "buffer", "forget", "placed", "strided"]
 Array = NDArray[Any]
 
 KEPT_BYTES = 2**26  # a larger buffer is given back
-ELEMENT = 16  # multiply-adds that take as long as to copy one
 
 
 class _Held(threading.local):
@@ -66,7 +65,7 @@ def placed(name: str, x: Array, padding: tuple[tuple[int, int], ...], size: tupl
     to: tuple[Any, ...] = (..., *inside)
     of: tuple[Any, ...] = (..., *source)
 
-    number = threads.several(ELEMENT * result.size)
+    number = threads.several(threads.ELEMENT * result.size)
     if number == 1:
         result.fill(0)
         result[to] = x[of]

@@ -29,6 +29,7 @@ Array = NDArray[Any]
 Part = TypeVar("Part")
 
 SHARED = 2**18  # multiply-adds from which OpenBLAS shares a product among its threads
+ELEMENT = 16  # multiply-adds that take as long as to copy an element, or to read one and add it to another
 WORTH = 2**21  # multiply-adds that take as long as to hand a part to another thread
 
 

@@ -24,7 +24,6 @@ Array = NDArray[Any]
 Slices = tuple[slice, ...]
 
 OVERHEAD = 2**16  # bytes of Python objects and of NumPy's own buffers
-ELEMENT = 16  # multiply-adds that take as long as to read an element and to add to another
 
 
 def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
@@ -78,7 +77,7 @@ def _mix(matrix: Array, x: Array) -> Array:
 
 def _parts(groups: int, channels: int, outputs: int, w: Sizes) -> list[Box]:
     """Boxes over (groups, channels), one for each thread: of so many outputs, each a sum by a weight of shape w."""
-    work = outputs * math.prod(w[2:]) * (w[1] + ELEMENT)
+    work = outputs * math.prod(w[2:]) * (w[1] + threads.ELEMENT)
     return boxes((groups, channels), max(1, groups * channels), threads.several(work))
 
 

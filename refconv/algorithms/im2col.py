@@ -35,7 +35,6 @@ LOWERED_BYTES = 2**20  # of rows at a time, which are read several times
 FEW_OUTPUTS = 4  # of a group: a product with so few rows is no faster for having many columns,
 LONG_ROW = 32  # other products are slow with fewer columns
 MERGED_POSITIONS = 1024  # images with fewer outputs share one product
-PATCH = 16  # multiply-adds that take as long as to copy an element of a patch
 
 
 def _space(places: Iterable[slice | int]) -> tuple[Any, ...]:
@@ -134,7 +133,7 @@ def _columns(windows: Array, block: _Block) -> Array:
 
 def _work(spec: ConvSpec, x: Sizes, w: Sizes) -> int:
     """What it takes, in multiply-adds."""
-    return x[0] * math.prod(spec.output_size(x[2:], w[2:])) * math.prod(w[1:]) * (w[0] + PATCH * spec.groups)
+    return x[0] * math.prod(spec.output_size(x[2:], w[2:])) * math.prod(w[1:]) * (w[0] + threads.ELEMENT * spec.groups)
 
 
 @functools.lru_cache(64)
@@ -398,7 +397,7 @@ def input_grad(grad_output: Array, w: Array, spec: ConvSpec, input_size: Sizes) 
             _scatter(grad[(*part, box[0])], taps_first, box[1:], spec)
 
     positions = batch * math.prod(gs.shape[3:])
-    work = positions * math.prod(w.shape[1:]) * (w.shape[0] + 2 * PATCH * groups)
+    work = positions * math.prod(w.shape[1:]) * (w.shape[0] + 2 * threads.ELEMENT * groups)
     threads.each(add, boxes((groups, w.shape[1]), groups * w.shape[1], threads.several(work)))
     inner = np.moveaxis(grad[_inner(spec, input_size)], 2, 0)
     return np.ascontiguousarray(inner).reshape(batch, groups * w.shape[1], *input_size)
