@@ -65,17 +65,12 @@ def placed(name: str, x: Array, padding: tuple[tuple[int, int], ...], size: tupl
     to: tuple[Any, ...] = (..., *inside)
     of: tuple[Any, ...] = (..., *source)
 
-    number = threads.several(threads.ELEMENT * result.size)
-    if number == 1:
-        result.fill(0)
-        result[to] = x[of]
-        return result
-
     def copy(part: Box) -> None:
         result[part].fill(0)
         result[part][to] = x[part][of]
 
-    threads.each(copy, boxes(rest, math.prod(rest), number))
+    number = threads.several(threads.ELEMENT * result.size)
+    threads.each(copy, boxes(rest, math.prod(rest), number) if number > 1 else [()])
     return result
 
 
