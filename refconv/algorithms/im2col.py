@@ -153,8 +153,8 @@ def _plan(spec: ConvSpec, x: Sizes, w: Sizes, itemsize: int, count: int) -> _Pla
         matrix = (groups, math.prod(rows[1:]), math.prod(size))
         blocks.append(_Block(box, (slice(None),) * (2 + rank) + box, (*rows, *size), matrix, first))
     view = _window_view(padded, strides, kernel_size, output_size, spec)
-    count = math.prod(rows) * math.prod(output_size)
-    return _Plan(output_size, grouped, view, count, number, tuple(blocks))
+    elements = math.prod(rows) * math.prod(output_size)
+    return _Plan(output_size, grouped, view, elements, number, tuple(blocks))
 
 
 def patches(x: Array, kernel_size: Sizes, spec: ConvSpec) -> Array:
