@@ -115,6 +115,21 @@ def test_pooling_gives_the_same_on_any_number_of_threads(several, monkeypatch):
         assert np.array_equal(pooling.avg_backward_spread(g, x, spec), spread, equal_nan=True)
 
 
+def forget():
+    """Give back what any thread keeps: each waits for the others, so that none of them does it twice."""
+    scratch.forget()
+    pool = threads._pool()
+    all_came = threading.Barrier(len(pool.numbers) + 1, timeout=60)
+
+    def one():
+        scratch.forget()
+        all_came.wait()
+
+    for _ in pool.numbers:
+        pool.tasks.put(one)
+    all_came.wait()
+
+
 def draw(shape, seed=0):
     return np.random.default_rng(seed).integers(-8, 9, shape).astype("float64")
 
@@ -155,6 +170,7 @@ def test_calls_of_several_threads_do_not_disturb_each_other(several, name):
             assert all(np.array_equal(one, y) for one in found)
 
 
+@pytest.mark.parametrize("several", [2, 5], indirect=True)
 def test_the_definition_gives_the_same_on_any_number_of_threads(several, monkeypatch):
     """The others are held to it."""
     for spec, x, w in LAYERS:
@@ -167,8 +183,16 @@ def test_the_definition_gives_the_same_on_any_number_of_threads(several, monkeyp
         assert all(map(np.array_equal, *found))
 
 
-@pytest.mark.parametrize(("row", "layer"), ABLE)
-def test_no_call_takes_more_than_it_is_said_to_need_on_any_number_of_threads(several, row, layer):
+LARGE = ConvSpec((1, 1), ((1, 1), (1, 1)), (2, 1)), (2, 8, 60, 60), (5, 8, 3, 3)
+
+
+@pytest.mark.parametrize(("row", "layer"), [*ABLE, *((ALGORITHMS[name], LARGE) for name in ("im2col", "fft"))])
+def test_no_call_takes_more_than_it_is_said_to_need_on_any_number_of_threads(several, row, layer, monkeypatch):
+    """With blocks so small that every thread has some."""
+    for module, name in ((im2col, "BLOCK_BYTES"), (im2col, "LOWERED_BYTES"), (winograd, "BLOCK_BYTES")):
+        monkeypatch.setattr(module, name, 2**18 if layer is LARGE else 2**16)
+    monkeypatch.setattr(fft, "BLOCK", 2**14)
+    im2col._plan.cache_clear()
     spec, x, w = layer
     xs, ws = draw(x), draw(w, 1)
     y = direct.conv(xs, ws, spec)
@@ -177,13 +201,13 @@ def test_no_call_takes_more_than_it_is_said_to_need_on_any_number_of_threads(sev
         "input_grad": lambda: row.input_grad(y, ws, spec, x[2:]),
         "weight_grad": lambda: row.weight_grad(y, xs, spec, w[2:]),
     }.items():
-        scratch.forget()
-        threads._pool.cache_clear()  # new ones have nothing kept
+        forget()
         tracemalloc.start()
         result = call()
         used = tracemalloc.get_traced_memory()[1] - result.nbytes
         tracemalloc.stop()
         assert used <= row.needs(kind, spec, x, w, 8), kind
+    im2col._plan.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -199,22 +223,17 @@ def test_a_shared_product_is_the_product(several, a, b):
 
 def test_a_part_shares_nothing_further(several):
     """Threads that wait for others of a pool that has no more would wait for ever."""
-    counts, where = [], []
-
-    def inner(part):
-        where.append(threading.current_thread())
+    done = []
 
     def outer(part):
-        counts.append(threads.count())
-        here = len(where)
-        threads.each(inner, range(6))
-        if several == 1:
-            assert len(where) == here + 6
+        where = []
+        assert threads.count() == 1  # before the next line would wait for ever
+        threads.each(lambda part: where.append(threading.current_thread()), range(6))
+        assert where == [threading.current_thread()] * 6
+        done.append(part)
 
     threads.each(outer, range(8))
-    assert counts == [1] * 8
-    assert len(where) == 48
-    assert threads.count() == several
+    assert sorted(done) == list(range(8)) and threads.count() == several
 
 
 def test_the_library_of_numpy_is_found():
@@ -299,12 +318,12 @@ def test_where_no_thread_can_be_started_this_one_does_it_all(several, monkeypatc
     def refuse(thread):
         raise RuntimeError("can't start new thread")
 
-    threads._pool.cache_clear()
+    pool = threads._Pool()
+    monkeypatch.setattr(threads, "_pool", lambda: pool)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     where = []
     threads.each(lambda part: where.append(threading.current_thread()), range(8))
     assert where == [threading.current_thread()] * 8
-    threads._pool.cache_clear()
 
 
 def test_nothing_of_a_call_is_kept(several):
